@@ -1,0 +1,305 @@
+"""Every error a caller can meet, one class for each code.
+
+ServiceError
+  RequestError
+    InvalidJson
+    UnsupportedParameter
+    UnsupportedValue
+    ConflictingParameters
+    ContextLengthExceeded
+    MissingMedia
+    TooManyMedia
+    TooManyFrames
+    EmptyTimeRange
+    MediaError
+      UrlNotAllowed
+      InvalidUrl
+      DownloadFailed
+      InvalidBase64
+      EmptyFile
+      UnsupportedMediaType
+      ParseError
+      PictureTooLarge
+      DecodeLimit
+      FileTooLarge
+    RequestTooLarge
+    Unauthorized
+    NotFound
+      ModelNotFound
+    MethodNotAllowed
+    UnsupportedContentType
+  CapacityError
+    QueueFull
+    ModelLoading
+    ModelUnavailable
+    ShuttingDown
+  RunnerError
+    WeightsError
+    RequestTimeout
+
+A message says what was expected, what came and what to do. It never holds a credential, a local
+path or a resolved address.
+"""
+
+from typing import ClassVar, Literal
+
+MediaKind = Literal["image", "video"]
+
+
+class ServiceError(Exception):
+    """Something went wrong that has a status, a code and a sentence for the caller.
+
+    Attributes:
+        status: HTTP status.
+        code: Stable name of what happened, documented in the README.
+        is_retryable: Whether the same request may succeed later.
+        param: Path of the field that is wrong, where there is one.
+        retry_after_s: Whole seconds to wait, 1 to 60, where waiting helps.
+    """
+
+    status: ClassVar[int] = 500
+    code: str = "server_error"
+    is_retryable: ClassVar[bool] = False
+    retry_after_s: int | None = None
+
+    def __init__(self, message: str, *, param: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.param = param
+
+    @property
+    def type(self) -> str:
+        """The error's class in OpenAI's terms."""
+        if self.status == 429:
+            return "rate_limit_error"
+        return "invalid_request_error" if self.status < 500 else "server_error"
+
+
+class RequestError(ServiceError):
+    """The request is not valid; the caller can mend it."""
+
+    status = 400
+    code = "invalid_request"
+
+
+class InvalidJson(RequestError):
+    """The body, or a field that must hold JSON, does not parse."""
+
+    code = "invalid_json"
+
+
+class UnsupportedParameter(RequestError):
+    """A field is known, and not implemented."""
+
+    code = "unsupported_parameter"
+
+
+class UnsupportedValue(RequestError):
+    """A field is implemented, this value of it is not."""
+
+    code = "unsupported_value"
+
+
+class ConflictingParameters(RequestError):
+    """Two fields say different things; the message has both."""
+
+    code = "conflicting_parameters"
+
+
+class ContextLengthExceeded(RequestError):
+    """The prompt leaves no room for one token of answer."""
+
+    code = "context_length_exceeded"
+
+
+class MissingMedia(RequestError):
+    """Neither a file nor a URL came where one is needed."""
+
+    code = "missing_media"
+
+
+class TooManyMedia(RequestError):
+    """More pictures or clips than one request may hold."""
+
+    code = "too_many_media"
+
+
+class TooManyFrames(RequestError):
+    """More frames were asked for than a clip may give."""
+
+    code = "too_many_frames"
+
+
+class EmptyTimeRange(RequestError):
+    """The asked span of time holds no frame."""
+
+    code = "empty_time_range"
+
+
+class MediaError(RequestError):
+    """A picture or a video cannot be used.
+
+    ``code_of_kind`` is the code with ``{kind}`` where the kind of medium belongs.
+    """
+
+    code_of_kind: ClassVar[str] = "{kind}_parse_error"
+
+    def __init__(self, message: str, *, kind: MediaKind, param: str | None = None) -> None:
+        super().__init__(message, param=param)
+        self.kind: MediaKind = kind
+        self.code = self.code_of_kind.format(kind=kind)
+
+
+class UrlNotAllowed(MediaError):
+    """The scheme or the address of a URL is outside the rules."""
+
+    code_of_kind = "url_not_allowed"
+
+
+class InvalidUrl(MediaError):
+    """Not a URL, too long, redirected too often, or the host says there is no such thing."""
+
+    code_of_kind = "invalid_{kind}_url"
+
+
+class DownloadFailed(MediaError):
+    """The other host did not deliver."""
+
+    code_of_kind = "failed_to_download_{kind}"
+
+
+class InvalidBase64(MediaError):
+    """A data URL or bare base64 does not decode."""
+
+    code_of_kind = "invalid_base64_{kind}"
+
+
+class EmptyFile(MediaError):
+    """The file has zero bytes."""
+
+    code_of_kind = "empty_{kind}_file"
+
+
+class UnsupportedMediaType(MediaError):
+    """The content is none of the accepted formats."""
+
+    code_of_kind = "unsupported_{kind}_media_type"
+
+
+class ParseError(MediaError):
+    """The file is damaged, has no picture in it, or its decoder died on it."""
+
+    code_of_kind = "{kind}_parse_error"
+
+
+class PictureTooLarge(MediaError):
+    """A picture or a frame has more pixels than allowed."""
+
+    code_of_kind = "{kind}_too_large"
+
+
+class DecodeLimit(MediaError):
+    """The decoder used up its time, processor or memory."""
+
+    code_of_kind = "decode_limit_exceeded"
+
+
+class FileTooLarge(MediaError):
+    """A file, a download or a decoded data URL has more bytes than allowed."""
+
+    status = 413
+    code_of_kind = "{kind}_file_too_large"
+
+
+class RequestTooLarge(RequestError):
+    """The body has more bytes than allowed, declared or counted."""
+
+    status = 413
+    code = "request_too_large"
+
+
+class Unauthorized(RequestError):
+    """The key is missing or wrong."""
+
+    status = 401
+    code = "invalid_api_key"
+
+
+class NotFound(RequestError):
+    """There is no such route or thing."""
+
+    status = 404
+    code = "not_found"
+
+
+class ModelNotFound(NotFound):
+    """The named model is not served here."""
+
+    code = "model_not_found"
+
+
+class MethodNotAllowed(RequestError):
+    """The route exists, the method does not."""
+
+    status = 405
+    code = "method_not_allowed"
+
+
+class UnsupportedContentType(RequestError):
+    """The route does not take a body of this type."""
+
+    status = 415
+    code = "unsupported_content_type"
+
+
+class CapacityError(ServiceError):
+    """The request is fine; there is no room for it now."""
+
+    status = 503
+    code = "model_unavailable"
+    is_retryable = True
+    retry_after_s = 5
+
+
+class QueueFull(CapacityError):
+    """As many requests wait as may wait."""
+
+    status = 429
+    code = "queue_full"
+
+    def __init__(self, message: str, *, retry_after_s: int = 5) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class ModelLoading(CapacityError):
+    """The model is not loaded yet."""
+
+    code = "model_loading"
+
+
+class ModelUnavailable(CapacityError):
+    """The model could not be loaded, or its engine stopped."""
+
+    code = "model_unavailable"
+
+
+class ShuttingDown(CapacityError):
+    """The service is stopping."""
+
+    code = "shutting_down"
+
+
+class RunnerError(ServiceError):
+    """The fault is ours."""
+
+
+class WeightsError(RunnerError, ValueError):
+    """The checkpoint is not one this program can run, or does not match its architecture."""
+
+
+class RequestTimeout(RunnerError, TimeoutError):
+    """The request's deadline passed."""
+
+    status = 504
+    code = "request_timeout"

@@ -1,0 +1,160 @@
+"""All settings, read from variables that begin with ``VLM_``.
+
+Every bad variable is reported at once, by the name its user wrote, never with its value. The README
+table is made from this class. Knows nothing of who uses a setting.
+"""
+
+import difflib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+
+PREFIX = "VLM_"
+ALIASES = {"VLLM_IMAGE_FETCH_TIMEOUT": "image_fetch_timeout_s"}
+DEMO_MODEL = Path(__file__).resolve().parent.parent / "demo" / "model"
+
+
+class SettingsError(ValueError):
+    """One or more variables are wrong; the message names each."""
+
+
+class Settings(BaseModel):
+    """What the person who runs Lookout can choose."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", hide_input_in_errors=True, protected_namespaces=()
+    )
+
+    model: str = Field(
+        default=str(DEMO_MODEL), description="Checkpoint: a directory or a hub id; default demo"
+    )
+    model_name: str = Field(default="", description="Name in replies; default: last part of MODEL")
+    model_aliases: tuple[str, ...] = Field(
+        default=("model", "default", "google/gemma-3-4b-it", "llava-hf/llava-1.5-7b-hf"),
+        description="Other names that requests may use, comma-separated",
+    )
+    runner: Literal["transformers"] = Field(
+        default="transformers", description="What runs the model"
+    )
+    quantization: Literal["none", "nf4", "int8"] = Field(
+        default="none", description="Precision of the language model's weights"
+    )
+    attention: Literal["auto", "sdpa", "flash_attention_2", "eager"] = Field(
+        default="auto", description="Attention kernel; auto takes flash-attn where it is installed"
+    )
+    device: str = Field(default="auto", description="cpu, cuda, cuda:1, ...; auto: CUDA if present")
+    dtype: Literal["auto", "bfloat16", "float16", "float32"] = Field(
+        default="auto", description="Compute type; auto: bfloat16 on CUDA, float32 on CPU"
+    )
+    vision_chunk: int = Field(
+        default=16, ge=1, le=1024, description="Pictures the vision tower takes at once"
+    )
+    decoder: Literal["pyav", "decord"] = Field(
+        default="pyav", description="Library that decodes videos"
+    )
+    api_keys: tuple[SecretStr, ...] = Field(
+        default=(), description="Keys that clients must send, comma-separated; empty: none needed"
+    )
+    cors_origins: tuple[str, ...] = Field(
+        default=(), description="Origins of pages that may call, comma-separated"
+    )
+    media_allow: tuple[str, ...] = Field(
+        default=(),
+        description="Hosts and networks whose media may be fetched though they are not public",
+    )
+    default_video_prompt: str = Field(
+        default="Describe what happens in this video.",
+        description="Prompt of /analyze_video when none is sent",
+    )
+    default_image_prompt: str = Field(
+        default="Describe this image.", description="Prompt of /analyze_image when none is sent"
+    )
+    usage_details: bool = Field(
+        default=True, description="Whether usage of chat replies has more than the three totals"
+    )
+    max_upload_mb: int = Field(default=512, ge=1, description="Multipart body, MB")
+    max_json_mb: int = Field(default=64, ge=1, description="JSON body, MB")
+    max_video_mb: int = Field(default=512, ge=1, description="One video, MB")
+    max_image_mb: int = Field(default=20, ge=1, description="One picture, MB")
+    max_image_pixels: int = Field(default=50_000_000, ge=1, description="Pixels of one picture")
+    max_frame_pixels: int = Field(
+        default=35_389_440, ge=1, description="Pixels of one video frame (8192x4320)"
+    )
+    max_frames: int = Field(
+        default=64, ge=1, le=1024, description="Frames one clip may give the model"
+    )
+    max_images: int = Field(default=32, ge=0, description="Pictures in one request")
+    max_videos: int = Field(default=4, ge=0, description="Clips in one request")
+    max_new_tokens: int = Field(default=4096, ge=1, description="Generated tokens per choice")
+    max_n: int = Field(default=8, ge=1, description="Choices of one request")
+    max_queue: int = Field(default=64, ge=0, description="Requests that may wait")
+    max_uploads: int = Field(default=8, ge=1, description="Bodies received at a time")
+    request_timeout_s: float = Field(
+        default=300, gt=0, description="Seconds from the last byte of the body to the last token"
+    )
+    image_fetch_timeout_s: float = Field(
+        default=5,
+        gt=0,
+        description="Seconds for the download of a picture; also VLLM_IMAGE_FETCH_TIMEOUT",
+    )
+    video_fetch_timeout_s: float = Field(
+        default=60, gt=0, description="Seconds for the download of a video"
+    )
+    decode_timeout_s: float = Field(
+        default=60, gt=0, description="Seconds for one decoder, wall and processor"
+    )
+    decode_memory_mb: int = Field(default=2048, ge=256, description="Memory of one decoder, MB")
+    sse_keepalive_s: float = Field(
+        default=10, gt=0, description="Silence on an event stream before a comment is sent"
+    )
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        default="INFO", description="Least severe log lines that are written"
+    )
+
+    @field_validator("model_aliases", "cors_origins", "media_allow", "api_keys", mode="before")
+    @classmethod
+    def _split_commas(cls, text: object) -> object:
+        if isinstance(text, str):
+            return tuple(part.strip() for part in text.split(",") if part.strip())
+        return text
+
+    @property
+    def served_name(self) -> str:
+        """The model's name in replies."""
+        if self.model == str(DEMO_MODEL):
+            return self.model_name or "lookout-demo"
+        return self.model_name or Path(self.model).name or self.model
+
+
+def read_settings(environment: Mapping[str, str]) -> Settings:
+    """Read the settings from variables; an empty variable counts as not set.
+
+    Raises:
+        SettingsError: Names every variable that is wrong or unknown, without values.
+    """
+    fields = ALIASES | {variable_name(field): field for field in Settings.model_fields}
+    problems = [
+        _unknown(name, fields)
+        for name in environment
+        if name.startswith(PREFIX) and name not in fields
+    ]
+    given = {fields[name]: name for name in fields if environment.get(name)}
+    try:
+        settings = Settings.model_validate({field: environment[given[field]] for field in given})
+    except ValidationError as exc:
+        problems += [f"{given[str(e['loc'][0])]}: {e['msg'].lower()}" for e in exc.errors()]
+    if problems:
+        raise SettingsError("; ".join(sorted(problems)))
+    return settings
+
+
+def variable_name(field: str) -> str:
+    """The variable that sets a field."""
+    return PREFIX + field.upper()
+
+
+def _unknown(name: str, known: Mapping[str, str]) -> str:
+    near = difflib.get_close_matches(name, known, n=1)
+    return f"{name}: no such setting" + (f", did you mean {near[0]}?" if near else "")
