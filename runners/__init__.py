@@ -1,0 +1,1 @@
+"""Requests to tokens: what owns the device and the weights."""

@@ -1,0 +1,91 @@
+"""A runner that says what it is told, for tests and for trying the HTTP surface without a model.
+
+Not thread-safe: one event loop.
+"""
+
+from collections import deque
+from collections.abc import AsyncIterator, Iterable
+
+from contracts.chat import ChatMessage, ImagePart, VideoPart
+from contracts.generation import (
+    Alternative,
+    FinishReason,
+    GenerationRequest,
+    ModelCard,
+    PromptTokens,
+    Timings,
+    TokenDelta,
+    TokenLogprob,
+    Usage,
+)
+from contracts.media import FramePolicy
+
+CARD = ModelCard(root="scripted", context_length=4096, frame_policy=FramePolicy(num_frames=8))
+
+
+class ScriptedRunner:
+    """Answers each request with the next script, piece by piece, and remembers the request.
+
+    Every piece counts as one token. All choices of a request say the same.
+
+    Attributes:
+        requests: What was asked, in order.
+        num_closed_early: Answers whose reader left before the end.
+    """
+
+    def __init__(self, *replies: Iterable[str], card: ModelCard | None = CARD) -> None:
+        self.card = card
+        self.requests: list[GenerationRequest] = []
+        self.num_closed_early = 0
+        self._replies = deque(replies)
+
+    @property
+    def is_ready(self) -> bool:
+        """Ready when it has a card."""
+        return self.card is not None
+
+    async def start(self) -> None:
+        """Nothing to load."""
+
+    async def close(self) -> None:
+        """Nothing to free."""
+
+    async def count_tokens(self, messages: tuple[ChatMessage, ...]) -> PromptTokens:
+        """One token a word, a picture and a frame."""
+        parts = [part for message in messages for part in message.parts]
+        return PromptTokens(
+            text=sum(len(message.text.split()) for message in messages),
+            image=sum(isinstance(part, ImagePart) for part in parts),
+            video=sum(len(part.clip.frames) for part in parts if isinstance(part, VideoPart)),
+        )
+
+    async def generate(self, request: GenerationRequest) -> AsyncIterator[TokenDelta]:
+        """Say the next reply."""
+        self.requests.append(request)
+        prompt = await self.count_tokens(request.messages)
+        pieces = list(self._replies.popleft())
+        num_choices = request.sampling.num_choices
+        try:
+            yield TokenDelta(usage=Usage(prompt), timings=Timings())
+            for choice_index in range(num_choices):
+                for piece in pieces:
+                    yield TokenDelta(
+                        piece,
+                        choice_index,
+                        logprobs=_logprobs(piece) if request.sampling.logprobs else (),
+                    )
+                is_last = choice_index == num_choices - 1
+                completion = len(pieces) * num_choices
+                yield TokenDelta(
+                    choice_index=choice_index,
+                    finish_reason=FinishReason.STOP,
+                    usage=Usage(prompt, completion=completion) if is_last else None,
+                    timings=Timings() if is_last else None,
+                )
+        except GeneratorExit:
+            self.num_closed_early += 1
+            raise
+
+
+def _logprobs(piece: str) -> tuple[TokenLogprob, ...]:
+    return (TokenLogprob(Alternative(piece, 0.0, piece.encode())),)
