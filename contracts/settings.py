@@ -92,7 +92,10 @@ class Settings(BaseModel):
     max_queue: int = Field(default=64, ge=0, description="Requests that may wait")
     max_uploads: int = Field(default=8, ge=1, description="Bodies received at a time")
     request_timeout_s: float = Field(
-        default=300, gt=0, description="Seconds from the last byte of the body to the last token"
+        default=300,
+        gt=0,
+        le=840,
+        description="Seconds from the last byte of the body to the last token",
     )
     image_fetch_timeout_s: float = Field(
         default=5,

@@ -1,0 +1,247 @@
+"""The device thread: admits requests, computes them step by step, hands out their tokens.
+
+One thread owns the model. Each turn of its loop drops work that nobody waits for, admits the next
+request when the batch is empty, and advances the whole batch by one token. Callers submit a ``Job``
+and listen; how many jobs share a batch is the engine's own affair.
+
+Knows nothing of asyncio or HTTP. ``submit``, ``close`` and ``Job.cancel`` are safe from any thread.
+"""
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+import torch
+from torch import Tensor
+from transformers import DynamicCache
+
+from contracts.errors import QueueFull, RunnerError, ServiceError, ShuttingDown
+from contracts.generation import GenerationRequest, Timings, TokenDelta, Usage
+from llava_custom import Prompt, Stopped
+from runners.family import ModelFamily
+from runners.sequence import Sequence
+
+logger = logging.getLogger(__name__)
+
+PREFILL_CHUNK = 2048  # tokens between two looks at whether the client is still there
+
+Listener = Callable[[TokenDelta | ServiceError | None], None]
+
+
+@dataclass(slots=True, eq=False)
+class Job:
+    """A request on its way through the engine.
+
+    Attributes:
+        listener: Called on the device thread with each delta, then ``None``, or with one error.
+        max_tokens: Tokens each choice may have, the context considered.
+        submitted_s: On the clock of ``time.monotonic``.
+    """
+
+    request: GenerationRequest
+    prompt: Prompt
+    max_tokens: int
+    listener: Listener
+    submitted_s: float = field(default_factory=time.monotonic)
+    _cancelled: threading.Event = field(default_factory=threading.Event, init=False)
+
+    def cancel(self) -> None:
+        """Nobody listens any more; the work ends within one step."""
+        self._cancelled.set()
+
+    @property
+    def is_cancelled(self) -> bool:
+        """Whether the listener left."""
+        return self._cancelled.is_set()
+
+
+@dataclass(slots=True, eq=False)
+class Batch:
+    """The choices of the admitted job: one row of the cache for each that still runs."""
+
+    job: Job
+    kv_cache: DynamicCache
+    running: list[Sequence]
+    timings: Timings
+    prefilled_s: float
+    num_drawn: int = 0
+
+    def closing(self, delta: TokenDelta) -> TokenDelta:
+        """The request's last delta, with what it used and took."""
+        usage = Usage(self.job.prompt.tokens, completion=self.num_drawn)
+        generate_s = time.monotonic() - self.prefilled_s
+        return replace(delta, usage=usage, timings=replace(self.timings, generate_s=generate_s))
+
+    def keep(self, row_indices: list[int]) -> None:
+        """Let the other rows leave."""
+        if len(row_indices) < len(self.running):
+            self.kv_cache.batch_select_indices(torch.tensor(row_indices))
+            self.running = [self.running[index] for index in row_indices]
+
+
+class Engine:
+    """Turns jobs into deltas on a thread of its own.
+
+    Args:
+        model: Used by the engine's thread alone, but for ``plan``.
+        max_waiting: Jobs that may wait; one more is a ``QueueFull``.
+    """
+
+    def __init__(self, model: ModelFamily, *, max_waiting: int) -> None:
+        self._model = model
+        self._max_waiting = max_waiting
+        self._waiting: deque[Job] = deque()
+        self._changed = threading.Condition()
+        self._is_closing = False
+        self._batch: Batch | None = None
+        self._turned_s = time.monotonic()
+        self._admitted_s = self._turned_s
+        self._mean_job_s = 1.0
+
+    def submit(self, job: Job) -> None:
+        """Queue a job.
+
+        Raises:
+            QueueFull: As many wait as may.
+            ShuttingDown: The engine was closed.
+        """
+        with self._changed:
+            if self._is_closing:
+                raise _stopping()
+            num_waiting = len(self._waiting)
+            if num_waiting >= max(self._max_waiting, 1):
+                wait_s = min(60, max(1, round(num_waiting * self._mean_job_s)))
+                message = f"{num_waiting} requests are waiting already; try again in {wait_s} s"
+                raise QueueFull(message, retry_after_s=wait_s)
+            self._waiting.append(job)
+            self._changed.notify()
+
+    def close(self) -> None:
+        """End all work; ``run`` returns after the step it is in."""
+        with self._changed:
+            self._is_closing = True
+            self._changed.notify()
+
+    def has_turned_within(self, seconds: float) -> bool:
+        """Whether the loop is idle or began a turn lately."""
+        is_idle = not (self._batch or self._waiting)
+        return is_idle or time.monotonic() - self._turned_s < seconds
+
+    def run(self) -> None:
+        """The device thread's main loop; returns after ``close``."""
+        with torch.inference_mode():
+            while not self._is_closing:
+                self._wait_for_work()
+                self._turn()
+        self._refuse_the_rest()
+
+    def _wait_for_work(self) -> None:
+        with self._changed:
+            while not (self._batch or self._waiting or self._is_closing):
+                self._changed.wait()
+
+    def _turn(self) -> None:
+        """One turn; what fails ends its own job and no other."""
+        self._turned_s = time.monotonic()
+        job = self._batch.job if self._batch else self._next_job()
+        if job is None:
+            return
+        batch, self._batch = self._batch, None
+        try:
+            self._batch = self._advance(batch) if batch else self._admit(job)
+        except Stopped:
+            if not job.is_cancelled:
+                job.listener(_stopping())
+        except ServiceError as exc:
+            job.listener(exc)
+        except Exception:
+            logger.exception("%s: a step failed (server_error)", job.request.request_id)
+            job.listener(RunnerError("the engine failed on this request"))
+        if self._batch is None:
+            self._mean_job_s += 0.2 * (time.monotonic() - self._admitted_s - self._mean_job_s)
+
+    def _next_job(self) -> Job | None:
+        with self._changed:
+            return self._waiting.popleft() if self._waiting else None
+
+    def _refuse_the_rest(self) -> None:
+        jobs = [*([self._batch.job] if self._batch else []), *self._waiting]
+        self._batch = None
+        self._waiting.clear()
+        for job in jobs:
+            job.listener(_stopping())
+
+    def _should_stop(self, job: Job) -> bool:
+        return job.is_cancelled or self._is_closing
+
+    def _admit(self, job: Job) -> Batch | None:
+        """Encode the job's media, prefill its prompt once, hand out the first tokens."""
+        self._admitted_s = began_s = time.monotonic()
+        if self._should_stop(job):
+            raise Stopped
+        timings = Timings(queue_s=began_s - job.submitted_s)
+        job.listener(TokenDelta(usage=Usage(job.prompt.tokens), timings=timings))
+        blocks = [
+            self._model.encode(visual, lambda: self._should_stop(job))
+            for visual in job.prompt.visuals
+        ]
+        encoded_s = time.monotonic()
+        kv_cache = self._model.new_kv_cache()
+        logits = self._prefill(job, self._model.embed(job.prompt, blocks), kv_cache)
+        prefilled_s = time.monotonic()
+        timings = replace(timings, encode_s=encoded_s - began_s, prefill_s=prefilled_s - encoded_s)
+        num_choices = job.request.sampling.num_choices
+        if num_choices > 1:
+            kv_cache.batch_repeat_interleave(num_choices)
+        batch = Batch(job, kv_cache, self._sequences(job), timings, prefilled_s)
+        return self._hand_out(batch, logits.expand(num_choices, -1))
+
+    def _prefill(self, job: Job, inputs_embeds: Tensor, kv_cache: DynamicCache) -> Tensor:
+        """Logits (1, V) after the prompt's embeddings (1, T, D), in bounded chunks."""
+        chunks = inputs_embeds.split(PREFILL_CHUNK, dim=1)
+        logits = self._model.prefill(chunks[0], kv_cache)
+        for chunk in chunks[1:]:
+            if self._should_stop(job):
+                raise Stopped
+            logits = self._model.prefill(chunk, kv_cache)
+        return logits
+
+    def _sequences(self, job: Job) -> list[Sequence]:
+        sampling = job.request.sampling
+        tokenizer = self._model.tokenizer.backend_tokenizer
+        return [
+            Sequence(sampling, index, job.max_tokens, self._model.eos_token_ids, tokenizer)
+            for index in range(sampling.num_choices)
+        ]
+
+    def _advance(self, batch: Batch) -> Batch | None:
+        """One decode step for every running choice."""
+        if self._should_stop(batch.job):
+            raise Stopped
+        last_ids = torch.tensor([sequence.last_token_id for sequence in batch.running])
+        return self._hand_out(batch, self._model.decode_step(last_ids, batch.kv_cache))
+
+    def _hand_out(self, batch: Batch, logits: Tensor) -> Batch | None:
+        """Draw a token for each row of the logits (B, V); ``None`` when all rows ended."""
+        deltas = [
+            sequence.advance(row) for sequence, row in zip(batch.running, logits, strict=True)
+        ]
+        batch.num_drawn += len(deltas)
+        going = [index for index, delta in enumerate(deltas) if delta.finish_reason is None]
+        if not going:
+            deltas[-1] = batch.closing(deltas[-1])
+        for delta in deltas:
+            if delta.text or delta.logprobs or delta.finish_reason:
+                batch.job.listener(delta)
+        if not going:
+            batch.job.listener(None)
+            return None
+        batch.keep(going)
+        return batch
+
+
+def _stopping() -> ShuttingDown:
+    return ShuttingDown("the service is stopping; send the request again in a moment")

@@ -1,0 +1,49 @@
+"""What the engine asks of a model, whichever family it is of.
+
+A family plans prompts from messages (cheap, no device), and computes on its device; it knows
+nothing of requests, sampling or threads. All of it but ``plan`` runs on the device thread.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from torch import Tensor
+from transformers import DynamicCache, PreTrainedTokenizerFast
+
+from contracts.chat import ChatMessage
+from contracts.media import FramePolicy
+from llava_custom import Prompt, Visual
+
+
+class ModelFamily(Protocol):
+    """A loaded vision-language model."""
+
+    context_length: int
+    frame_policy: FramePolicy
+    vocab_size: int
+    eos_token_ids: frozenset[int]
+    tokenizer: PreTrainedTokenizerFast
+
+    def plan(self, messages: tuple[ChatMessage, ...]) -> Prompt:
+        """Token ids and media in their places, with exact counts."""
+        ...
+
+    def encode(self, visual: Visual, should_stop: Callable[[], bool]) -> Tensor:
+        """Visual tokens, shape (T, D), of one picture or clip; raises ``Stopped`` when told to."""
+        ...
+
+    def embed(self, prompt: Prompt, blocks: Sequence[Tensor]) -> Tensor:
+        """The prompt's embeddings, shape (1, T, D), with a block for each of its media."""
+        ...
+
+    def new_kv_cache(self) -> DynamicCache:
+        """An empty cache of keys and values."""
+        ...
+
+    def prefill(self, inputs_embeds: Tensor, kv_cache: DynamicCache) -> Tensor:
+        """Append a prompt to the cache; float32 logits (1, V) of its last position."""
+        ...
+
+    def decode_step(self, token_ids: Tensor, kv_cache: DynamicCache) -> Tensor:
+        """Append one token (B,) to each row of the cache; float32 logits (B, V)."""
+        ...

@@ -1,0 +1,211 @@
+"""The default runner: a checkpoint on transformers classes, on this machine's device.
+
+Loads on the device thread while the service already answers; bridges the engine's thread to the
+event loop. Knows which families there are, not how they compute.
+"""
+
+import asyncio
+import logging
+import threading
+import time
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Literal
+
+import torch
+
+from contracts.chat import ChatMessage
+from contracts.errors import (
+    ContextLengthExceeded,
+    ModelLoading,
+    ModelUnavailable,
+    RequestTimeout,
+    ServiceError,
+)
+from contracts.generation import (
+    GenerationRequest,
+    ModelCard,
+    PromptTokens,
+    TokenDelta,
+)
+from contracts.settings import Settings
+from llava_custom import LoadOptions, Prompt, load_checkpoint, read_config
+from runners.engine import Engine, Job
+from runners.family import ModelFamily
+
+logger = logging.getLogger(__name__)
+
+MAX_TURN_S = 30  # an engine that has not turned for so long is not ready
+JOIN_S = 30  # how long close waits for the step that is running
+
+Item = TokenDelta | ServiceError | None
+
+
+class TransformersRunner:
+    """A ``ModelRunner`` that computes here.
+
+    Args:
+        settings: Which checkpoint, how to load it, how many may wait.
+
+    Raises:
+        WeightsError: The checkpoint's configuration is not one this program can run.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        read_config(settings.model)
+        self._settings = settings
+        self._model: ModelFamily | None = None
+        self._engine: Engine | None = None
+        self._failure: str | None = None
+        self._planner = ThreadPoolExecutor(1, thread_name_prefix="planner")
+        self._thread = threading.Thread(target=self._run, name="device", daemon=True)
+        self._is_closing = threading.Event()
+
+    @property
+    def card(self) -> ModelCard | None:
+        """What is served; ``None`` until it is loaded."""
+        if self._model is None:
+            return None
+        return ModelCard(
+            root=_root(self._settings.model),
+            context_length=self._model.context_length,
+            frame_policy=self._model.frame_policy,
+        )
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether the model is loaded and its engine turns."""
+        engine = self._engine
+        return (
+            engine is not None and self._thread.is_alive() and engine.has_turned_within(MAX_TURN_S)
+        )
+
+    async def start(self) -> None:
+        """Begin to load on the device thread."""
+        self._thread.start()
+
+    async def close(self) -> None:
+        """End running work and wait for the device thread."""
+        self._is_closing.set()
+        if self._engine is not None:
+            self._engine.close()
+        if self._thread.is_alive():
+            await asyncio.to_thread(self._thread.join, JOIN_S)
+        self._planner.shutdown(wait=False, cancel_futures=True)
+
+    async def count_tokens(self, messages: tuple[ChatMessage, ...]) -> PromptTokens:
+        """Count the tokens of the prompt; cheap, no pixel is touched."""
+        return (await self._plan(self._loaded(), messages)).tokens
+
+    async def generate(self, request: GenerationRequest) -> AsyncIterator[TokenDelta]:
+        """Stream the answer; see ``ModelRunner``."""
+        model = self._loaded()
+        prompt = await self._plan(model, request.messages)
+        room = _room(prompt.tokens, model.context_length)
+        items: asyncio.Queue[Item] = asyncio.Queue()
+        job = Job(request, prompt, min(request.sampling.max_tokens, room), _listener(items))
+        assert self._engine is not None  # set before the model is
+        self._engine.submit(job)
+        try:
+            while (item := await _next_before(request.deadline_s, items)) is not None:
+                if isinstance(item, ServiceError):
+                    raise item
+                yield item
+        finally:
+            job.cancel()
+
+    def _loaded(self) -> ModelFamily:
+        if self._failure is not None:
+            raise ModelUnavailable(f"the model could not be loaded: {self._failure}")
+        if self._model is None:
+            raise ModelLoading("the model is still loading; try again in a few seconds")
+        if not self._thread.is_alive():
+            raise ModelUnavailable("the engine has stopped; the service must be restarted")
+        return self._model
+
+    async def _plan(self, model: ModelFamily, messages: tuple[ChatMessage, ...]) -> Prompt:
+        """Plan on one thread of its own: a million characters must not hold up the event loop."""
+        return await asyncio.get_running_loop().run_in_executor(self._planner, model.plan, messages)
+
+    def _run(self) -> None:
+        """The device thread: load, then compute until closed."""
+        try:
+            model = load_checkpoint(self._settings.model, _load_options(self._settings))
+        except ServiceError as exc:
+            self._failure = exc.message
+            logger.error("the model could not be loaded: %s", exc.message)
+            return
+        except Exception:
+            self._failure = "see the log"
+            logger.exception("the model could not be loaded (server_error)")
+            return
+        self._engine = Engine(model, max_waiting=self._settings.max_queue)
+        self._model = model
+        if not self._is_closing.is_set():
+            self._engine.run()
+
+
+def _listener(items: "asyncio.Queue[Item]") -> Callable[[Item], None]:
+    """Hand items from the device thread to the event loop that listens."""
+    loop = asyncio.get_running_loop()
+
+    def hand_over(item: Item) -> None:
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(items.put_nowait, item)
+
+    return hand_over
+
+
+async def _next_before(deadline_s: float, items: "asyncio.Queue[Item]") -> Item:
+    """The next item.
+
+    Raises:
+        RequestTimeout: The deadline passed first.
+    """
+    try:
+        async with asyncio.timeout(deadline_s - time.monotonic()):
+            return await items.get()
+    except TimeoutError:
+        raise RequestTimeout("the answer was not complete within VLM_REQUEST_TIMEOUT_S") from None
+
+
+def _room(tokens: PromptTokens, context_length: int) -> int:
+    """Tokens that are left for an answer.
+
+    Raises:
+        ContextLengthExceeded: None is left.
+    """
+    room = context_length - tokens.total
+    if room < 1:
+        raise ContextLengthExceeded(
+            f"the prompt has {tokens.total} tokens ({tokens.text} text, {tokens.image} image, "
+            f"{tokens.video} video) and the model takes {context_length} with the answer; "
+            "send less text or fewer frames"
+        )
+    return room
+
+
+def _load_options(settings: Settings) -> LoadOptions:
+    """The device and precision that ``auto`` stands for on this machine."""
+    device = settings.device
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    dtype: Literal["bfloat16", "float16", "float32", "auto"] = settings.dtype
+    if dtype == "auto":
+        dtype = "float32" if device == "cpu" else "bfloat16"
+    return LoadOptions(
+        quantization=settings.quantization,
+        attention=settings.attention,
+        device=device,
+        dtype=getattr(torch, dtype),
+        vision_chunk=settings.vision_chunk,
+    )
+
+
+def _root(model: str) -> str:
+    """A hub id as it is; of a directory its last name."""
+    return model if model.count("/") == 1 and not model.startswith((".", "/")) else _last(model)
+
+
+def _last(path: str) -> str:
+    return path.rstrip("/").rsplit("/", 1)[-1]

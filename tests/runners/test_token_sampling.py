@@ -1,0 +1,97 @@
+import pytest
+import torch
+
+from contracts.generation import SamplingParams
+from runners.token_sampling import TokenSampler
+
+LOGITS = torch.tensor([1.0, 3.0, 2.0, -1.0, 0.0])
+END = frozenset({1})
+
+
+def sampler(choice_index: int = 0, **params: object) -> TokenSampler:
+    return TokenSampler(SamplingParams(**params), choice_index, END)  # type: ignore[arg-type]
+
+
+def draws(one: TokenSampler, num: int = 200, logits: torch.Tensor = LOGITS) -> list[int]:
+    return [one.draw(logits).token_id for _ in range(num)]
+
+
+def test_temperature_zero_takes_the_likeliest() -> None:
+    assert draws(sampler(temperature=0), 5) == [1] * 5
+
+
+def test_a_seed_repeats_and_each_choice_has_its_own_numbers() -> None:
+    first = draws(sampler(temperature=1, seed=-7))
+    assert first == draws(sampler(temperature=1, seed=-7))
+    assert first != draws(sampler(1, temperature=1, seed=-7))
+    assert first != draws(sampler(temperature=1, seed=-8))
+
+
+def test_without_a_seed_two_requests_differ() -> None:
+    assert draws(sampler(temperature=2)) != draws(sampler(temperature=2))
+
+
+@pytest.mark.parametrize("seed", [-(2**63), 2**63 - 1, 0])
+def test_every_int64_is_a_seed(seed: int) -> None:
+    assert draws(sampler(3, temperature=1, seed=seed), 3)
+
+
+def test_samples_follow_the_softmax() -> None:
+    drawn = draws(sampler(temperature=1, seed=1), 4000)
+    shares = torch.bincount(torch.tensor(drawn), minlength=5) / 4000
+    assert torch.allclose(shares, LOGITS.softmax(0), atol=0.03)
+
+
+@pytest.mark.parametrize(
+    ("params", "allowed"),
+    [
+        ({"top_k": 1}, {1}),
+        ({"top_k": 2}, {1, 2}),
+        ({"top_k": 99}, {0, 1, 2, 3, 4}),
+        ({"top_p": 0.01}, {1}),
+        ({"top_p": 0.7}, {1, 2}),  # 0.64 and 0.23 of the mass
+        ({"min_p": 0.3}, {1, 2}),  # e^-1 is 0.37 of the likeliest, e^-2 is 0.14
+        ({"min_p": 1.0}, {1}),
+        ({"top_k": 3, "top_p": 0.7}, {1, 2}),
+    ],
+)
+def test_truncation_keeps_what_it_says(params: dict[str, float], allowed: set[int]) -> None:
+    assert set(draws(sampler(temperature=1, seed=1, **params), 300)) <= allowed
+
+
+def test_presence_counts_once_and_frequency_counts_each_use() -> None:
+    assert draws(sampler(presence_penalty=1.5), 5) == [1, 2, 1, 1, 1]
+    assert draws(sampler(frequency_penalty=0.6), 4) == [1, 1, 2, 1]
+
+
+def test_repetition_divides_positive_and_multiplies_negative_logits() -> None:
+    logits = torch.tensor([-1.0, -1.5, -3.0])
+    assert draws(sampler(repetition_penalty=2.0), 3, logits) == [0, 1, 0]
+    assert draws(sampler(repetition_penalty=1.9), 2) == [1, 2]
+
+
+def test_a_bias_moves_and_bans_tokens() -> None:
+    assert draws(sampler(logit_bias={3: 100.0}), 2) == [3, 3]
+    assert draws(sampler(logit_bias={1: -100.0}), 2) == [2, 2]
+
+
+def test_end_tokens_wait_for_min_tokens() -> None:
+    assert draws(sampler(min_tokens=2), 4) == [2, 2, 1, 1]
+
+
+def test_logprobs_are_of_the_raw_distribution() -> None:
+    one = sampler(logprobs=True, top_logprobs=2, logit_bias={0: 100.0}, temperature=0.1)
+    drawn = one.draw(LOGITS)
+    expected = LOGITS.log_softmax(0)
+    assert drawn.token_id == 0
+    assert drawn.logprob == pytest.approx(float(expected[0]))
+    assert drawn.top == (
+        (1, pytest.approx(float(expected[1]))),
+        (2, pytest.approx(float(expected[2]))),
+    )
+
+
+def test_the_logits_are_not_modified() -> None:
+    before = LOGITS.clone()
+    draws(sampler(presence_penalty=2, logit_bias={0: 5.0}, min_tokens=9, temperature=1), 5)
+    assert torch.equal(LOGITS, before)
