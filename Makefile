@@ -36,7 +36,7 @@ check: install  ## The whole gate: format, lint, imports, types, tests with cove
 fix: install  ## Format, mend what can be mended, rewrite generated parts of the README
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
-	$(BIN)/python -m demo.readme
+	$(BIN)/python -m contracts.documentation README.md
 
 bench-media: install  ## Frame sampling against decord, OpenCV, PyAV and torchcodec
 	$(BIN)/python -m bench.media

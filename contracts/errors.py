@@ -142,7 +142,7 @@ class MediaError(RequestError):
     ``code_of_kind`` is the code with ``{kind}`` where the kind of medium belongs.
     """
 
-    code_of_kind: ClassVar[str] = "{kind}_parse_error"
+    code_of_kind: ClassVar[str]
 
     def __init__(self, message: str, *, kind: MediaKind, param: str | None = None) -> None:
         super().__init__(message, param=param)
@@ -256,7 +256,6 @@ class CapacityError(ServiceError):
     """The request is fine; there is no room for it now."""
 
     status = 503
-    code = "model_unavailable"
     is_retryable = True
     retry_after_s = 5
 
@@ -292,6 +291,8 @@ class ShuttingDown(CapacityError):
 
 class RunnerError(ServiceError):
     """The fault is ours."""
+
+    code = "server_error"
 
 
 class WeightsError(RunnerError, ValueError):
