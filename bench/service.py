@@ -1,0 +1,90 @@
+"""The bundle as ``bentoml serve`` serves it, for benchmarks and end-to-end tests."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import requests
+
+ROOT = Path(__file__).resolve().parent.parent
+START_S = 120
+
+
+def free_port() -> int:
+    """A TCP port of the loopback interface that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def served(
+    variables: Mapping[str, str] | None = None,
+    *,
+    target: str = "service:LLaVAVideoService",
+    directory: Path = ROOT,
+    log: Path | None = None,
+) -> Iterator[str]:
+    """Serve, wait until ready, yield the base URL, and end the process.
+
+    Args:
+        variables: Settings on top of this process's environment.
+        target: What ``bentoml serve`` is told to serve.
+        directory: Where it is told.
+        log: Where its output goes; by default a file that is gone afterwards.
+
+    Raises:
+        RuntimeError: It ended or was not ready in time; the message has its last words.
+    """
+    with tempfile.TemporaryDirectory(prefix="served-") as scratch:
+        log = log or Path(scratch) / "log"
+        port = free_port()
+        own = {"BENTOML_DO_NOT_TRACK": "True", "BENTOML_HOME": f"{scratch}/home"}
+        with log.open("wb") as out:
+            process = subprocess.Popen(
+                [*_bentoml_serve(target), "--host", "127.0.0.1", "--port", str(port)],
+                cwd=directory,
+                env={**os.environ, **own, **(variables or {})},
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        url = f"http://127.0.0.1:{port}"
+        try:
+            _wait_until_ready(process, url, log)
+            yield url
+        finally:
+            _end(process)
+
+
+def _bentoml_serve(target: str) -> list[str]:
+    return [str(Path(sys.executable).parent / "bentoml"), "serve", target]
+
+
+def _wait_until_ready(process: subprocess.Popen[bytes], url: str, log: Path) -> None:
+    deadline_s = time.monotonic() + START_S
+    while time.monotonic() < deadline_s and process.poll() is None:
+        try:
+            if requests.get(f"{url}/readyz", timeout=2).ok:
+                return
+        except requests.RequestException:
+            pass  # not listening yet
+        time.sleep(0.1)
+    raise RuntimeError(f"the service did not start:\n{log.read_text(errors='replace')[-4000:]}")
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    if process.poll() is None:
+        process.terminate()
+    try:
+        process.wait(20)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
