@@ -1,0 +1,83 @@
+"""Reference vectors of the original code, and the tiny checkpoint they were made with."""
+
+import json
+import shutil
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+
+from llava_custom import LlavaVideo, LoadOptions, load_checkpoint
+
+GOLDEN = Path(__file__).resolve().parents[3] / "shared" / "golden"
+CHECKPOINT = GOLDEN / "llava_video_tiny"
+
+Golden = Mapping[str, Tensor]
+Changes = Mapping[str, object]
+Load = Callable[[Changes, LoadOptions], LlavaVideo]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _two_threads() -> None:
+    torch.set_num_threads(2)
+
+
+@pytest.fixture(scope="session")
+def golden() -> Callable[[str], Golden]:
+    """Tensors of one case by name."""
+    return lambda case: load_file(GOLDEN / f"llava_{case}.safetensors")
+
+
+@pytest.fixture(scope="session")
+def cases() -> Mapping[str, Any]:
+    """The prompt and the counts of every case."""
+    meta: Mapping[str, Any] = json.loads((GOLDEN / "llava_video_meta.json").read_text())
+    return meta["cases"]  # type: ignore[no-any-return]
+
+
+@pytest.fixture(scope="session")
+def tiny_config() -> dict[str, object]:
+    config: dict[str, object] = json.loads((CHECKPOINT / "config.json").read_text())
+    return config
+
+
+@pytest.fixture
+def copy_checkpoint(tmp_path: Path) -> Callable[[Changes], Path]:
+    """A copy of the tiny checkpoint with other values in its config.json."""
+
+    def copy(changes: Changes) -> Path:
+        return copy_with(changes, tmp_path / "llava-tiny")
+
+    return copy
+
+
+@pytest.fixture(scope="session")
+def load(tmp_path_factory: pytest.TempPathFactory) -> Load:
+    """The tiny checkpoint, loaded once for every way of loading it."""
+    loaded: dict[str, LlavaVideo] = {}
+
+    def get(changes: Changes, options: LoadOptions) -> LlavaVideo:
+        key = repr((changes, options))
+        if key not in loaded:
+            directory = tmp_path_factory.mktemp("checkpoint") / "llava-tiny"
+            path = copy_with(changes, directory) if changes else CHECKPOINT
+            loaded[key] = load_checkpoint(str(path), options)
+        return loaded[key]
+
+    return get
+
+
+@pytest.fixture(scope="session")
+def model(load: Load) -> LlavaVideo:
+    return load({}, LoadOptions())
+
+
+def copy_with(changes: Changes, directory: Path) -> Path:
+    shutil.copytree(CHECKPOINT, directory)
+    config = json.loads((directory / "config.json").read_text())
+    (directory / "config.json").write_text(json.dumps({**config, **changes}))
+    return directory
