@@ -201,7 +201,7 @@ class Engine:
 
     def _prefill(self, job: Job, inputs_embeds: Tensor, kv_cache: DynamicCache) -> Tensor:
         """Logits (1, V) after the prompt's embeddings (1, T, D), in bounded chunks."""
-        chunks = inputs_embeds.split(PREFILL_CHUNK, dim=1)
+        chunks = torch.split(inputs_embeds, PREFILL_CHUNK, dim=1)
         logits = self._model.prefill(chunks[0], kv_cache)
         for chunk in chunks[1:]:
             if self._should_stop(job):
