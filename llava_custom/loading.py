@@ -4,7 +4,8 @@ Source: LLAVA.md 2 and 6; the class differs from the original only in the layout
 which ``blocks`` computes.
 """
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -21,20 +22,28 @@ from transformers import (
 from transformers.utils import is_flash_attn_2_available
 
 from contracts.errors import WeightsError
-from llava_custom.checkpoint import find_directory, read_json, read_shapes, vision_shape
+from llava_custom.checkpoint import (
+    TOWER_PREFIX,
+    find_directory,
+    read_json,
+    read_shapes,
+    vision_shape,
+)
 from llava_custom.config import LlavaVideoConfig, parse_config, token_ids
 from llava_custom.model import LlavaVideo
 from llava_custom.quantization import Quantization, quantization_config
 
 Attention = Literal["auto", "sdpa", "flash_attention_2", "eager"]
 
-# model.image_newline and lm_head.weight keep their names.
-KEY_MAPPING = {
-    r"^model\.vision_tower\.vision_tower\.vision_model\.": "model.vision_tower.",
-    r"^model\.mm_projector\.0\.": "model.multi_modal_projector.linear_1.",
-    r"^model\.mm_projector\.2\.": "model.multi_modal_projector.linear_2.",
-    r"^model\.(embed_tokens|layers|norm)\.": r"model.language_model.\1.",
-}
+# Prefixes in the checkpoint and in the network; model.image_newline and lm_head.weight keep theirs.
+PREFIXES = (
+    (TOWER_PREFIX, "model.vision_tower."),
+    ("model.mm_projector.0.", "model.multi_modal_projector.linear_1."),
+    ("model.mm_projector.2.", "model.multi_modal_projector.linear_2."),
+    ("model.embed_tokens.", "model.language_model.embed_tokens."),
+    ("model.layers.", "model.language_model.layers."),
+    ("model.norm.", "model.language_model.norm."),
+)
 MAX_LISTED_KEYS = 8
 
 
@@ -89,10 +98,10 @@ def _load_network(
     network, loaded = LlavaOnevisionForConditionalGeneration.from_pretrained(
         directory,
         config=_network_config(directory, config),
-        key_mapping=KEY_MAPPING,
+        key_mapping={f"^{re.escape(theirs)}": ours for theirs, ours in PREFIXES},
         dtype=options.dtype,
         device_map={"": options.device},
-        quantization_config=quantization_config(options.quantization, options.device),
+        quantization_config=quantization_config(options.quantization, options.device, config.text),
         attn_implementation=_attention(options),
         ignore_mismatched_sizes=True,  # reported below with the others instead of raised here
         output_loading_info=True,
@@ -143,17 +152,33 @@ def _attention(options: LoadOptions) -> str:
 
 
 def _check_complete(loaded: Mapping[str, Any]) -> None:
-    """Refuse a checkpoint whose tensors are not exactly the network's."""
+    """Refuse a checkpoint whose tensors are not exactly the network's.
+
+    A wrong name does not stop ``from_pretrained``: it would leave random weights.
+    """
+    wrong_shapes = [
+        f"{_original_name(key)} {tuple(got)} instead of {tuple(expected)}"
+        for key, got, expected in loaded["mismatched_keys"]
+    ]
     problems = {
-        "missing": sorted(loaded["missing_keys"]),
-        "unexpected": sorted(loaded["unexpected_keys"]),
-        "of a wrong shape": sorted(str(entry) for entry in loaded["mismatched_keys"]),
+        "missing": [_original_name(key) for key in loaded["missing_keys"]],
+        "unexpected": [_original_name(key) for key in loaded["unexpected_keys"]],
+        "of a wrong shape": wrong_shapes,
     }
     listed = [f"{what}: {_listed(keys)}" for what, keys in problems.items() if keys]
     if listed:
         raise WeightsError(f"tensors do not match the architecture; {'; '.join(listed)}")
 
 
-def _listed(keys: list[str]) -> str:
-    rest = len(keys) - MAX_LISTED_KEYS
-    return ", ".join(keys[:MAX_LISTED_KEYS]) + (f" and {rest} more" if rest > 0 else "")
+def _original_name(key: str) -> str:
+    for theirs, ours in PREFIXES:
+        if key.startswith(ours):
+            return theirs + key[len(ours) :]
+    return key
+
+
+def _listed(keys: Iterable[str]) -> str:
+    first, *others = sorted(keys)
+    listed = [first, *others[: MAX_LISTED_KEYS - 1]]
+    rest = len(others) + 1 - len(listed)
+    return ", ".join(listed) + (f" and {rest} more" if rest else "")

@@ -48,13 +48,27 @@ def model(case: str, options: LoadOptions, load: Load) -> LlavaVideo:
 
 
 @pytest.fixture
-def prompt(
-    case: str, model: LlavaVideo, vectors: Golden, cases: Mapping[str, Any]
-) -> Prompt | None:
+def prompt(case: str, model: LlavaVideo, vectors: Golden, cases: Mapping[str, Any]) -> Prompt:
     if case == "text_only":
         return Prompt((tuple(vectors["input_ids"].tolist()),))
     visuals = model.plan((ChatMessage("user", tuple(media(vectors))),)).visuals
     return model._prompt_tokenizer.tokenize(pieces(cases[case]["prompt"], visuals))
+
+
+@pytest.fixture(scope="session")
+def encoded() -> dict[tuple[int, str], list[Tensor]]:
+    return {}
+
+
+@pytest.fixture
+def blocks(
+    case: str, model: LlavaVideo, prompt: Prompt, encoded: dict[tuple[int, str], list[Tensor]]
+) -> list[Tensor]:
+    """The visual blocks of a case, computed once by each model."""
+    key = (id(model), case)
+    if key not in encoded:
+        encoded[key] = [model.encode(visual) for visual in prompt.visuals]
+    return encoded[key]
 
 
 def media(vectors: Golden) -> Iterator[ImagePart | VideoPart]:
@@ -76,10 +90,6 @@ def pieces(prompt: str, visuals: Iterable[Visual]) -> Iterator[Piece]:
     controls = {control.value: control for control in Control}
     for text in re.split(r"(<image>|<\|im_start\|>|<\|im_end\|>)", prompt):
         yield next(remaining) if text == "<image>" else controls.get(text, text)
-
-
-def embeds(model: LlavaVideo, prompt: Prompt) -> Tensor:
-    return model.embed(prompt, [model.encode(visual) for visual in prompt.visuals])
 
 
 def assert_close(ours: Tensor, theirs: Tensor, tolerance: float) -> None:
@@ -175,10 +185,8 @@ def test_the_tower_the_projector_and_the_pool_are_the_original_s(
 
 
 @pytest.mark.parametrize("case", [*VIDEOS, "image_anyres"])
-def test_visual_blocks_are_the_original_s(
-    model: LlavaVideo, prompt: Prompt, vectors: Golden
-) -> None:
-    block = model.encode(prompt.visuals[0])
+def test_visual_blocks_are_the_original_s(blocks: list[Tensor], vectors: Golden) -> None:
+    block = blocks[0]
     assert_close(block[vectors["vision_feature_rows"]], vectors["vision_features"], FEATURES)
     assert_close(block.sum(-1), vectors["vision_features_rowsum"], FEATURES)
 
@@ -196,14 +204,16 @@ def test_text_is_embedded_around_the_block(
 
 @pytest.mark.parametrize("case", ["multi_image_pad"])
 def test_several_pictures_are_embedded_in_their_places(
-    model: LlavaVideo, prompt: Prompt, vectors: Golden
+    model: LlavaVideo, prompt: Prompt, blocks: list[Tensor], vectors: Golden
 ) -> None:
-    assert_close(embeds(model, prompt)[0, ::4], vectors["inputs_embeds_s4"], FEATURES)
+    assert_close(model.embed(prompt, blocks)[0, ::4], vectors["inputs_embeds_s4"], FEATURES)
 
 
 @pytest.mark.parametrize("case", CHANGES)
-def test_logits_are_the_original_s(model: LlavaVideo, prompt: Prompt, vectors: Golden) -> None:
-    hidden = model.hidden_states(embeds(model, prompt), model.new_kv_cache())[0]
+def test_logits_are_the_original_s(
+    model: LlavaVideo, prompt: Prompt, blocks: list[Tensor], vectors: Golden
+) -> None:
+    hidden = model.hidden_states(model.embed(prompt, blocks), model.new_kv_cache())[0]
     positions = vectors.get("logits_positions", torch.arange(len(hidden)))
     assert_close(model.logits(hidden[positions]), vectors["logits"], LOGITS)
 
@@ -213,7 +223,12 @@ def test_logits_are_the_original_s(model: LlavaVideo, prompt: Prompt, vectors: G
     ("key", "penalty"), [("greedy_new_tokens", 1.0), ("greedy_new_tokens_rep105", 1.05)]
 )
 def test_greedy_answers_are_the_original_s(
-    model: LlavaVideo, prompt: Prompt, vectors: Golden, key: str, penalty: float
+    model: LlavaVideo,
+    prompt: Prompt,
+    blocks: list[Tensor],
+    vectors: Golden,
+    key: str,
+    penalty: float,
 ) -> None:
     expected = vectors[key].tolist()
-    assert greedy(model, embeds(model, prompt), len(expected), penalty) == expected
+    assert greedy(model, model.embed(prompt, blocks), len(expected), penalty) == expected
