@@ -1,0 +1,93 @@
+"""Which addresses media may be fetched from: public ones, and those that the operator allows.
+
+Pure but for the resolver. A name is resolved once; the connection goes to the addresses that were
+checked, so a second answer of the resolver cannot change anything.
+"""
+
+import socket
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from ipaddress import (
+    IPv4Address,
+    IPv4Network,
+    IPv6Address,
+    IPv6Network,
+    ip_address,
+    ip_network,
+)
+
+NAT64 = IPv6Network("64:ff9b::/96")  # RFC 6052
+IPV4_COMPATIBLE = IPv6Network("::/96")  # RFC 4291, obsolete and still routed by some
+
+Address = IPv4Address | IPv6Address
+Network = IPv4Network | IPv6Network
+
+
+class AddressRefused(Exception):
+    """A host has an address that media may not be fetched from."""
+
+
+@dataclass(frozen=True, slots=True)
+class AddressRules:
+    """What the operator allows beyond public addresses.
+
+    Attributes:
+        hosts: Names, lower case.
+        networks: Addresses.
+    """
+
+    hosts: frozenset[str]
+    networks: tuple[Network, ...]
+
+    @classmethod
+    def parse(cls, allowed: Sequence[str]) -> "AddressRules":
+        """Read names, addresses and networks as an operator writes them."""
+        networks = [network for text in allowed if (network := _network(text)) is not None]
+        names = (text.lower().rstrip(".") for text in allowed if _network(text) is None)
+        return cls(frozenset(names), tuple(networks))
+
+    def resolve(self, host: str, port: int) -> tuple[Address, ...]:
+        """The addresses of a host, every one of them allowed.
+
+        Raises:
+            AddressRefused: One of them is not.
+            OSError: The host cannot be resolved.
+        """
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        addresses = tuple(dict.fromkeys(ip_address(str(entry[4][0])) for entry in found))
+        is_named = host.lower().rstrip(".") in self.hosts
+        if not addresses or not (is_named or all(self.allows(a) for a in addresses)):
+            raise AddressRefused
+        return addresses
+
+    def allows(self, address: Address) -> bool:
+        """Whether an address is public or allowed, and so is every one that it stands for."""
+        return all(self._allows_itself(one) for one in (address, *_embedded(address)))
+
+    def _allows_itself(self, address: Address) -> bool:
+        if any(address in network for network in self.networks):
+            return True
+        if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
+            return True  # only a way to write the IPv4 address, which is judged itself
+        return address.is_global and not (address.is_multicast or address.is_reserved)
+
+
+def _network(text: str) -> Network | None:
+    try:
+        return ip_network(text.strip("[]"), strict=False)
+    except ValueError:
+        return None
+
+
+def _embedded(address: Address) -> Iterator[Address]:
+    """IPv4 addresses that packets to an IPv6 address may be sent on to."""
+    if isinstance(address, IPv4Address):
+        return
+    if address.ipv4_mapped is not None:
+        yield address.ipv4_mapped
+    if address.sixtofour is not None:
+        yield address.sixtofour
+    if address.teredo is not None:
+        yield from address.teredo
+    if address in NAT64 or address in IPV4_COMPATIBLE:
+        yield IPv4Address(int(address) & 0xFFFFFFFF)

@@ -1,0 +1,209 @@
+"""Runs decoding jobs in processes of their own; the service's side of ``media.fork_server``.
+
+A decoder that crashes, hangs, burns its processor time or its memory is a refusal of that medium,
+never trouble for the service. Belongs to one event loop. Cancelling ``run`` kills the decoder.
+"""
+
+import asyncio
+import contextlib
+import fcntl
+import json
+import logging
+import math
+import mmap
+import os
+import pickle
+import signal
+import socket
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+
+from contracts.errors import DecodeLimit, ParseError, RunnerError, ServiceError, ShuttingDown
+from contracts.media import U8
+from media.jobs import (
+    Answer,
+    DecoderFault,
+    Job,
+    Limits,
+    MediaKind,
+    PictureAnswer,
+    Request,
+    decode_answer,
+    num_bytes,
+)
+
+logger = logging.getLogger(__name__)
+
+ROOT = Path(__file__).resolve().parent.parent
+MAX_ANSWER_BYTES = 1 << 20
+END_WAIT_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Ended:
+    """How a decoder ended: its answer, if any, and its exit code, negative for a signal."""
+
+    message: bytes
+    exit_code: int
+
+
+class Decoder:
+    """At most ``max_decoders`` jobs at a time, each in a process of its own."""
+
+    def __init__(self, *, wall_s: float, memory_bytes: int, max_decoders: int) -> None:
+        self._wall_s = wall_s
+        self._limits = Limits(memory_bytes, math.ceil(wall_s))
+        self._slots = asyncio.Semaphore(max_decoders)
+        self._server: _ServerProcess | None = None
+        self._is_closed = False
+
+    @property
+    def server_pid(self) -> int | None:
+        """The fork server's process id, while there is one."""
+        return self._server.pid if self._server is not None else None
+
+    async def run(self, job: Job, medium: BinaryIO, kind: MediaKind) -> tuple[Answer, U8]:
+        """Do one job.
+
+        Args:
+            job: What to do.
+            medium: The file, open; its offset moves.
+            kind: What errors call it.
+
+        Returns:
+            The answer, and its pixels: uint8, shape (F, H, W, 3), one for a picture.
+
+        Raises:
+            MediaError, EmptyTimeRange: The medium cannot be used.
+            RunnerError: The fork server ended; a fault of ours.
+        """
+        async with self._slots:
+            ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            pixels_fd = os.memfd_create("pixels", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+            try:
+                with theirs:
+                    request = pickle.dumps(Request(job, kind, self._limits))
+                    self._submit(request, [theirs.fileno(), pixels_fd, medium.fileno()])
+                ours.setblocking(False)
+                answer = self._conclude(await self._wait(ours, kind), kind)
+                return answer, _map_pixels(pixels_fd, answer)
+            finally:
+                ours.close()  # the server kills a decoder that nobody waits for
+                os.close(pixels_fd)
+
+    async def close(self) -> None:
+        """End every decoder and the fork server."""
+        self._is_closed = True
+        server, self._server = self._server, None
+        if server is not None:
+            await asyncio.to_thread(server.close)
+
+    def _submit(self, request: bytes, fds: list[int]) -> None:
+        if self._is_closed:
+            raise ShuttingDown("the service is stopping")
+        if self._server is None or not self._server.is_alive:
+            if self._server is not None:
+                logger.error("the fork server of the decoders ended and is started again")
+                self._server.close()
+            self._server = _ServerProcess()
+        self._server.send(request, fds)
+
+    async def _wait(self, ours: socket.socket, kind: MediaKind) -> _Ended:
+        try:
+            async with asyncio.timeout(self._wall_s):
+                return await _receive(ours)
+        except TimeoutError:
+            message = f"decoding took longer than {self._wall_s:g} s"
+            raise DecodeLimit(message, kind=kind) from None
+
+    def _conclude(self, ended: _Ended, kind: MediaKind) -> Answer:
+        if ended.exit_code:
+            raise _death(ended.exit_code, self._limits, kind)
+        try:
+            return decode_answer(ended.message, kind)
+        except DecoderFault:
+            logger.exception("a decoder failed unexpectedly")
+            message = f"the {kind} is damaged: its decoder failed on it"
+            raise ParseError(message, kind=kind) from None
+
+
+async def _receive(ours: socket.socket) -> _Ended:
+    loop = asyncio.get_running_loop()
+    answer = b""
+    while message := await loop.sock_recv(ours, MAX_ANSWER_BYTES):
+        if message.startswith(b'{"exit"'):
+            return _Ended(answer, int(json.loads(message)["exit"]))
+        answer = message
+    raise RunnerError("the decoders' server ended while it worked on this request; send it again")
+
+
+def _death(exit_code: int, limits: Limits, kind: MediaKind) -> ServiceError:
+    """What a decoder's end by a signal says about the medium."""
+    if exit_code == -signal.SIGXCPU:
+        message = f"decoding takes more than {limits.cpu_s} s of processor time"
+        return DecodeLimit(message, kind=kind)
+    if exit_code == -signal.SIGKILL:
+        return DecodeLimit("the decoder was killed: it used too much of the machine", kind=kind)
+    return ParseError(f"the {kind} is damaged: its decoder crashed on it", kind=kind)
+
+
+def _map_pixels(pixels_fd: int, answer: Answer) -> U8:
+    """Map the pixels without copying them; nobody can shrink the file under the mapping.
+
+    Writing to the array changes a private copy of the page.
+    """
+    count = 1 if isinstance(answer, PictureAnswer) else len(answer.times_s)
+    size = num_bytes(answer.shape, count)
+    fcntl.fcntl(pixels_fd, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW)
+    if not 0 < size <= os.fstat(pixels_fd).st_size:
+        raise RunnerError("a decoder sent fewer pixels than it said")
+    mapped = mmap.mmap(pixels_fd, size, access=mmap.ACCESS_COPY)
+    return np.frombuffer(mapped, np.uint8).reshape(count, *answer.shape)
+
+
+class _ServerProcess:
+    """A running fork server and the socket to it."""
+
+    def __init__(self) -> None:
+        self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with theirs:
+            fd = theirs.fileno()
+            self._process = subprocess.Popen(
+                [sys.executable, "-P", "-m", "media.fork_server", str(fd)],
+                pass_fds=(fd,),
+                stdin=subprocess.DEVNULL,
+                # Only what importing takes: a decoder has no use for the service's secrets.
+                env={"PYTHONPATH": os.pathsep.join([str(ROOT), *filter(None, sys.path)])},
+                cwd="/",
+                start_new_session=True,  # Ctrl-C reaches the service, which closes us in order
+            )
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def is_alive(self) -> bool:
+        return self._process.poll() is None
+
+    def send(self, request: bytes, fds: list[int]) -> None:
+        try:
+            socket.send_fds(self._control, [request], fds)
+        except OSError as exc:
+            raise RunnerError(
+                "the decoders' server does not answer; send the request again"
+            ) from exc
+
+    def close(self) -> None:
+        """Close the socket, which ends the server, and wait for it."""
+        self._control.close()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(END_WAIT_S)
+            return
+        self._process.kill()
+        self._process.wait()

@@ -1,0 +1,354 @@
+"""Downloads media from strangers' hosts, safely.
+
+Each connection, also after a redirect, goes to an address that ``media.addresses`` allowed. Bytes
+and total time are capped while the body comes in; a host that sends a byte a second is cut off at
+the total time, because cutting off means closing the socket from outside. The body goes to an
+unnamed temporary file. Nothing of the environment (proxies, netrc, certificate variables) is used.
+
+Messages never hold the URL, an address or a path: a URL may hold a password.
+"""
+
+import asyncio
+import contextlib
+import functools
+import socket
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from http.cookiejar import DefaultCookiePolicy
+from typing import BinaryIO
+from urllib.parse import urljoin
+
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.exceptions import HTTPError, NameResolutionError, NewConnectionError
+
+from contracts.errors import DownloadFailed, InvalidUrl, MediaError, UrlNotAllowed
+from media.addresses import Address, AddressRefused, AddressRules
+from media.inline import is_remote, too_large
+from media.jobs import MediaKind
+from media.sniff import HEAD_BYTES, Content, sniff
+
+MAX_URL_CHARS = 8192
+MAX_REDIRECTS = 5
+CHUNK_BYTES = 1 << 16
+MAX_DOWNLOADS = 32
+REDIRECTS = (301, 302, 303, 307, 308)
+RETRYABLE_BY_CALLER = (408, 429)
+HEADERS = {"User-Agent": "Lookout", "Accept": "*/*", "Accept-Encoding": "identity"}
+NOT_ALLOWED = "the URL's host is not allowed: expected a public host or one in VLM_MEDIA_ALLOW"
+
+
+@dataclass(frozen=True, slots=True)
+class FetchLimits:
+    """Bytes of the body, and seconds from the first packet to the last."""
+
+    max_bytes: int
+    total_s: float
+
+
+class Aborted(Exception):
+    """Nobody waits for this download any more."""
+
+
+@dataclass(slots=True, eq=False)
+class Transfer:
+    """One download; ``run`` blocks in a thread, ``abort`` ends it from another."""
+
+    url: str
+    kind: MediaKind
+    limits: FetchLimits
+    video_limits: FetchLimits | None
+    rules: AddressRules
+    verify: bool | str = True
+    deadline_s: float = field(init=False)
+    _started_s: float = field(default_factory=time.monotonic)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _socket: socket.socket | None = None
+    _file: BinaryIO | None = None
+    _is_aborted: bool = False
+
+    def __post_init__(self) -> None:
+        self.deadline_s = self._started_s + self.limits.total_s
+
+    def run(self) -> BinaryIO:
+        """Download into a temporary file, which the caller closes.
+
+        Raises:
+            MediaError: The URL, the host or the body is not acceptable.
+            Aborted: ``abort`` was called.
+        """
+        file: BinaryIO = tempfile.TemporaryFile()  # noqa: SIM115  # handed on; closed on any error
+        try:
+            with self._session() as session:
+                self._follow(session, file)
+            file.seek(0)
+            self._hand_over(file)
+        except BaseException:
+            file.close()
+            raise
+        return file
+
+    def abort(self) -> None:
+        """End the download at once; its file, if it is complete, is closed."""
+        with self._lock:
+            self._is_aborted = True
+            if self._socket is not None:
+                with contextlib.suppress(OSError):
+                    self._socket.shutdown(socket.SHUT_RDWR)
+            if self._file is not None:
+                self._file.close()
+
+    def connect(self, host: str, port: int) -> socket.socket:
+        """Connect to one of the checked addresses of a host."""
+        error: OSError = OSError("no address")
+        for address in self.rules.resolve(host, port):
+            try:
+                return self._connect_to(address, port)
+            except OSError as exc:
+                error = exc
+        raise error
+
+    def _connect_to(self, address: Address, port: int) -> socket.socket:
+        family = socket.AF_INET if address.version == 4 else socket.AF_INET6
+        opened = socket.socket(family, socket.SOCK_STREAM)
+        try:
+            opened.settimeout(max(0.001, self.deadline_s - time.monotonic()))
+            with self._lock:
+                self._check_abort()
+                self._socket = opened
+            opened.connect((str(address), port))
+        except BaseException:
+            opened.close()
+            raise
+        return opened
+
+    def _session(self) -> requests.Session:
+        session = requests.Session()
+        session.trust_env = False
+        session.verify = self.verify
+        session.headers.update(HEADERS)
+        session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+        session.mount("http://", GuardedAdapter(self.connect))
+        session.mount("https://", GuardedAdapter(self.connect))
+        return session
+
+    def _follow(self, session: requests.Session, file: BinaryIO) -> None:
+        url = self.url
+        for _ in range(MAX_REDIRECTS + 1):
+            check_url(url, self.kind)
+            with session.get(url, stream=True, allow_redirects=False) as response:
+                if response.status_code not in REDIRECTS:
+                    check_status(response.status_code, self.kind)
+                    self._receive(response, file)
+                    return
+                url = urljoin(url, response.headers.get("Location", ""))
+        raise InvalidUrl(f"the URL redirects more than {MAX_REDIRECTS} times", kind=self.kind)
+
+    def _receive(self, response: requests.Response, file: BinaryIO) -> None:
+        encoding = response.headers.get("Content-Encoding", "identity").lower()
+        if encoding != "identity":
+            message = "the host sent a compressed body although none was asked for"
+            raise DownloadFailed(message, kind=self.kind)
+        declared = response.headers.get("Content-Length", "")
+        head = b""
+        limits = self.limits
+        for chunk in response.raw.stream(CHUNK_BYTES, decode_content=False):
+            self._check_abort()
+            if len(head) < HEAD_BYTES:
+                head += chunk[: HEAD_BYTES - len(head)]
+                limits = self._limits_for(sniff(head))
+                if declared.isdigit() and int(declared) > limits.max_bytes:
+                    raise too_large(limits.max_bytes, self.kind)
+            if file.tell() + len(chunk) > limits.max_bytes:
+                raise too_large(limits.max_bytes, self.kind)
+            file.write(chunk)
+
+    def _limits_for(self, content: Content) -> FetchLimits:
+        """The limits of a video, where one may come instead of a picture."""
+        if self.video_limits is None or content.family != "video":
+            return self.limits
+        self.deadline_s = self._started_s + self.video_limits.total_s
+        return self.video_limits
+
+    def _hand_over(self, file: BinaryIO) -> None:
+        with self._lock:
+            self._check_abort()
+            self._file = file
+
+    def _check_abort(self) -> None:
+        if self._is_aborted:
+            raise Aborted
+
+
+class Fetcher:
+    """Runs transfers in threads of its own. Belongs to one event loop."""
+
+    def __init__(self, rules: AddressRules, *, verify: bool | str = True) -> None:
+        self._rules = rules
+        self._verify = verify
+        self._threads = ThreadPoolExecutor(MAX_DOWNLOADS, thread_name_prefix="fetch")
+        self._transfers: set[Transfer] = set()
+
+    async def fetch(
+        self,
+        url: str,
+        kind: MediaKind,
+        limits: FetchLimits,
+        *,
+        video_limits: FetchLimits | None = None,
+    ) -> BinaryIO:
+        """Download a URL into an unnamed temporary file, which the caller closes.
+
+        Args:
+            url: http or https.
+            kind: What errors call it.
+            limits: Caps of this download.
+            video_limits: Caps that hold instead when the body turns out to be a video.
+
+        Raises:
+            MediaError: The URL, the host or the body is not acceptable.
+        """
+        check_url(url, kind)
+        transfer = Transfer(url, kind, limits, video_limits, self._rules, self._verify)
+        self._transfers.add(transfer)
+        future = asyncio.get_running_loop().run_in_executor(
+            self._threads, translate(transfer.run, kind)
+        )
+        try:
+            await _wait(future, transfer)
+            return future.result()
+        except BaseException:
+            transfer.abort()
+            future.add_done_callback(_retrieve)
+            raise
+        finally:
+            self._transfers.discard(transfer)
+
+    async def close(self) -> None:
+        """End every download."""
+        for transfer in self._transfers:
+            transfer.abort()
+        await asyncio.to_thread(self._threads.shutdown)
+
+
+async def _wait(future: "asyncio.Future[BinaryIO]", transfer: Transfer) -> None:
+    """Until it is done or its deadline, which moves when a video comes, has passed."""
+    while not future.done():
+        left_s = transfer.deadline_s - time.monotonic()
+        if left_s <= 0:
+            message = f"the host took longer than {transfer.limits.total_s:g} s"
+            raise DownloadFailed(message, kind=transfer.kind)
+        await asyncio.wait([future], timeout=left_s)
+
+
+def _retrieve(future: "asyncio.Future[BinaryIO]") -> None:
+    """Take an abandoned download's exception, which nobody will ask for."""
+    if not future.cancelled():
+        future.exception()
+
+
+def check_url(url: str, kind: MediaKind) -> None:
+    """Refuse a URL that is too long or not http(s).
+
+    Raises:
+        InvalidUrl, UrlNotAllowed: As they say.
+    """
+    if len(url) > MAX_URL_CHARS:
+        message = f"the URL has {len(url)} characters; expected at most {MAX_URL_CHARS}"
+        raise InvalidUrl(message, kind=kind)
+    if not is_remote(url, kind):
+        raise UrlNotAllowed("expected an http or https URL", kind=kind)
+
+
+def check_status(status: int, kind: MediaKind) -> None:
+    """Refuse any answer but success.
+
+    Raises:
+        InvalidUrl: The host says that there is no such thing for us.
+        DownloadFailed: The host has trouble of its own.
+    """
+    if 200 <= status < 300:
+        return
+    message = f"the URL's host answered with status {status}"
+    if 400 <= status < 500 and status not in RETRYABLE_BY_CALLER:
+        raise InvalidUrl(message, kind=kind)
+    raise DownloadFailed(message, kind=kind)
+
+
+# Most specific first. Foreign texts hold URLs and addresses, so none is passed on.
+FAILURES: tuple[tuple[type[Exception], type[MediaError], str], ...] = (
+    (AddressRefused, UrlNotAllowed, NOT_ALLOWED),
+    (requests.exceptions.InvalidURL, InvalidUrl, "expected a URL of the form https://host/path"),
+    (requests.exceptions.InvalidSchema, UrlNotAllowed, "expected an http or https URL"),
+    (requests.exceptions.MissingSchema, InvalidUrl, "expected a URL with http:// or https://"),
+    (requests.exceptions.SSLError, DownloadFailed, "the host's TLS certificate is not valid"),
+    (requests.exceptions.Timeout, DownloadFailed, "the host did not answer in time"),
+    (requests.exceptions.ConnectionError, DownloadFailed, "the host could not be reached"),
+    (requests.exceptions.RequestException, DownloadFailed, "the download broke off"),
+    (HTTPError, DownloadFailed, "the download broke off"),
+    (UnicodeError, InvalidUrl, "expected a URL of the form https://host/path"),
+    (ValueError, InvalidUrl, "expected a URL of the form https://host/path"),
+    (OSError, DownloadFailed, "the host could not be reached"),
+)
+
+
+def translate(run: Callable[[], BinaryIO], kind: MediaKind) -> Callable[[], BinaryIO]:
+    """Make a transfer raise errors of ours only, without a cause that would print the URL."""
+
+    @functools.wraps(run)
+    def translated() -> BinaryIO:
+        try:
+            return run()
+        except tuple(theirs for theirs, _, _ in FAILURES) as exc:
+            ours, message = next((o, m) for theirs, o, m in FAILURES if isinstance(exc, theirs))
+            raise ours(message, kind=kind) from None
+
+    return translated
+
+
+Connect = Callable[[str, int], socket.socket]
+
+
+class GuardedAdapter(HTTPAdapter):
+    """Lets requests connect through a function of ours, and retry nothing."""
+
+    def __init__(self, connect: Connect) -> None:
+        self._connect = connect
+        super().__init__(max_retries=0)
+
+    def init_poolmanager(self, *args: object, **kwargs: object) -> None:
+        """Make connections that know where they may go; the URL's name stays for Host and TLS."""
+        self.poolmanager = PoolManager(num_pools=1, maxsize=1)
+        self.poolmanager.pool_classes_by_scheme = guarded_pools(self._connect)
+
+
+def guarded_pools(connect: Connect) -> dict[str, type[HTTPConnectionPool]]:
+    """Pools of urllib3 whose connections are opened by ``connect``."""
+
+    def open_socket(connection: HTTPConnection) -> socket.socket:
+        try:
+            return connect(connection.host, connection.port)
+        except socket.gaierror as exc:
+            raise NameResolutionError(connection.host, connection, exc) from exc
+        except OSError as exc:
+            raise NewConnectionError(connection, "no connection") from exc
+
+    class GuardedConnection(HTTPConnection):
+        _new_conn = open_socket
+
+    class GuardedTlsConnection(HTTPSConnection):
+        _new_conn = open_socket
+
+    class GuardedPool(HTTPConnectionPool):
+        ConnectionCls = GuardedConnection
+
+    class GuardedTlsPool(HTTPSConnectionPool):
+        ConnectionCls = GuardedTlsConnection
+
+    return {"http": GuardedPool, "https": GuardedTlsPool}

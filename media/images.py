@@ -1,0 +1,148 @@
+"""A decoder process's work on pictures: open, check, turn upright, lay over white, resize.
+
+Knows nothing of processes or HTTP. The number of pixels is taken from the header and checked before
+anything is decoded; Pillow's own bomb guard is off, ours is exact.
+"""
+
+import io
+import os
+import struct
+import zlib
+from typing import BinaryIO
+
+import numpy as np
+from PIL import Image, ImageFile
+
+from contracts.errors import ParseError, PictureTooLarge
+from media.clips import FrameSizer
+from media.jobs import (
+    ClipAnswer,
+    FrameListJob,
+    ImageJob,
+    MediaKind,
+    PictureAnswer,
+    PixelSink,
+)
+from media.resize import fit_size_wh, resize_picture, to_rgb_array
+from media.sniff import HEAD_BYTES
+
+Image.MAX_IMAGE_PIXELS = None
+ImageFile.LOAD_TRUNCATED_IMAGES = False
+PILLOW_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP")
+EXIF_ORIENTATION = 0x0112
+UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+# What Pillow's readers raise on damaged files; a list, because they were not written for strangers.
+DAMAGE = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    EOFError,
+    LookupError,
+    TypeError,
+    OverflowError,
+    AttributeError,
+    struct.error,
+    zlib.error,
+)
+
+
+def read_image(job: ImageJob, fd: int, sink: PixelSink) -> PictureAnswer:
+    """Decode the picture behind a descriptor.
+
+    Raises:
+        ParseError: It is damaged.
+        PictureTooLarge: Its header says more than ``job.max_pixels``.
+    """
+    with os.fdopen(os.dup(fd), "rb") as file:
+        file.seek(0)
+        picture = open_upright(file, job.max_pixels, "image")
+    resized = resize_picture(picture, fit_size_wh(picture.size, job.pixels))
+    rgb = to_rgb_array(resized)
+    sink.write(rgb)
+    return PictureAnswer((rgb.shape[0], rgb.shape[1], 3), picture.width, picture.height)
+
+
+def read_frame_list(job: FrameListJob, fd: int, sink: PixelSink) -> ClipAnswer:
+    """Decode pictures that lie one after another in a file; all take the size of the first."""
+    sizer = FrameSizer(job.size_wh, job.pixels)
+    shape = (0, 0, 0)
+    for offset, size, _ in job.spans:
+        file = io.BytesIO(os.pread(fd, size, offset))
+        rgb = sizer(np.asarray(open_upright(file, job.max_pixels, "video")))
+        sink.write(rgb)
+        shape = (rgb.shape[0], rgb.shape[1], 3)
+    width, height = sizer.source_wh or (0, 0)
+    return ClipAnswer(shape, (0.0,) * len(job.spans), width, height, codec=job.spans[0][2])
+
+
+def open_upright(file: BinaryIO, max_pixels: int, kind: MediaKind) -> Image.Image:
+    """The first picture of a file: RGB, upright, over white where it is transparent."""
+    head = file.read(HEAD_BYTES)
+    file.seek(0)
+    _check_pixels(webp_size_wh(head), max_pixels, kind)  # Pillow decodes WebP as it opens it
+    try:
+        with Image.open(file, formats=PILLOW_FORMATS) as picture:
+            _check_pixels(picture.size, max_pixels, kind)
+            picture.load()
+            return to_rgb(_upright(picture))
+    except DAMAGE:
+        message = "the picture is damaged or cut short"
+        raise ParseError(message, kind=kind) from None
+
+
+def webp_size_wh(head: bytes) -> tuple[int, int] | None:
+    """Width and height of a WebP's canvas by its header; ``None`` for anything else.
+
+    Source: RFC 9649, sections 2.5 to 2.7.
+    """
+    if head[8:12] != b"WEBP" or len(head) < 30:
+        return None
+    chunk = head[12:16]
+    if chunk == b"VP8X":
+        return 1 + int.from_bytes(head[24:27], "little"), 1 + int.from_bytes(head[27:30], "little")
+    if chunk == b"VP8L":
+        bits = int.from_bytes(head[21:25], "little")
+        return 1 + (bits & 0x3FFF), 1 + (bits >> 14 & 0x3FFF)
+    width, height = struct.unpack_from("<HH", head, 26)
+    return width & 0x3FFF, height & 0x3FFF
+
+
+def _check_pixels(size_wh: tuple[int, int] | None, max_pixels: int, kind: MediaKind) -> None:
+    if size_wh is not None and size_wh[0] * size_wh[1] > max_pixels:
+        width, height = size_wh
+        message = f"the picture is {width}x{height} pixels; expected at most {max_pixels} pixels"
+        raise PictureTooLarge(message, kind=kind)
+
+
+def _upright(picture: Image.Image) -> Image.Image:
+    try:
+        orientation = picture.getexif().get(EXIF_ORIENTATION)
+    except DAMAGE:
+        return picture  # damaged metadata is no reason to refuse a whole picture
+    transpose = UPRIGHT.get(orientation) if isinstance(orientation, int) else None
+    return picture if transpose is None else picture.transpose(transpose)
+
+
+def to_rgb(picture: Image.Image) -> Image.Image:
+    """Any mode to RGB: 16 bits to 8, palette and CMYK converted, transparency over white."""
+    if picture.mode.startswith(("I", "F")):
+        picture = _eight_bits(picture)
+    if not picture.has_transparency_data:
+        return picture.convert("RGB")
+    rgba = picture.convert("RGBA")
+    white = Image.new("RGBA", rgba.size, "white")
+    return Image.alpha_composite(white, rgba).convert("RGB")
+
+
+def _eight_bits(picture: Image.Image) -> Image.Image:
+    """Grey of 16 bits to 8; Pillow's own conversion would cut everything above 255 to white."""
+    grey = np.asarray(picture, dtype=np.float32) / 257
+    return Image.fromarray(grey.round().clip(0, 255).astype(np.uint8))

@@ -1,0 +1,334 @@
+"""The ``MediaReader`` of the service: fetch, recognise, decode in a process of its own.
+
+Belongs to one event loop. Holds no media; every temporary file is unnamed.
+"""
+
+import asyncio
+import os
+import tempfile
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from typing import BinaryIO, Literal
+
+from contracts.errors import (
+    EmptyFile,
+    MissingMedia,
+    UnsupportedMediaType,
+    UnsupportedParameter,
+)
+from contracts.media import (
+    U8,
+    Clip,
+    Frame,
+    FrameList,
+    FramePolicy,
+    FrameSampling,
+    MediaSource,
+    MediaUrl,
+    Picture,
+    PixelRange,
+    UploadedFile,
+)
+from contracts.settings import Settings
+from media.addresses import AddressRules
+from media.decoder import Decoder
+from media.fetch import Fetcher, FetchLimits
+from media.inline import as_frame_list, decode_inline, is_remote, too_large
+from media.jobs import ClipAnswer, ClipJob, FrameListJob, ImageJob, MediaKind, PictureAnswer
+from media.sampling import check_sampling, choose_from_list
+from media.sniff import (
+    ACCEPTED_IMAGES,
+    ACCEPTED_VIDEOS,
+    HEAD_BYTES,
+    UNKNOWN,
+    Content,
+    sniff,
+)
+
+MEGABYTE = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class MediaLimits:
+    """What reading may take; sizes in bytes, pixels and seconds.
+
+    Attributes:
+        video_fetch: Caps of a video, also of an uploaded one.
+        image_fetch: Caps of a picture.
+        max_image_pixels: Of one picture.
+        max_frame_pixels: Of one frame of a video.
+        max_frames: Frames that one clip may give.
+        decode_s: Seconds of one decoder, on the wall and of processor.
+        decode_bytes: Memory of one decoder.
+        decoder: Library that decodes videos.
+        media_allow: Hosts and networks that may be fetched from though they are not public.
+        max_decoders: Decoders at a time.
+    """
+
+    video_fetch: FetchLimits
+    image_fetch: FetchLimits
+    max_image_pixels: int
+    max_frame_pixels: int
+    max_frames: int
+    decode_s: float
+    decode_bytes: int
+    decoder: Literal["pyav", "decord"] = "pyav"
+    media_allow: tuple[str, ...] = ()
+    max_decoders: int = os.cpu_count() or 1
+
+    @classmethod
+    def of(cls, settings: Settings) -> "MediaLimits":
+        """The limits that the operator chose."""
+        return cls(
+            FetchLimits(settings.max_video_mb * MEGABYTE, settings.video_fetch_timeout_s),
+            FetchLimits(settings.max_image_mb * MEGABYTE, settings.image_fetch_timeout_s),
+            settings.max_image_pixels,
+            settings.max_frame_pixels,
+            settings.max_frames,
+            settings.decode_timeout_s,
+            settings.decode_memory_mb * MEGABYTE,
+            settings.decoder,
+            settings.media_allow,
+        )
+
+    def fetch(self, kind: MediaKind) -> FetchLimits:
+        """The caps of one kind."""
+        return self.image_fetch if kind == "image" else self.video_fetch
+
+
+@dataclass(frozen=True, slots=True)
+class _Medium:
+    """An open file and what its first bytes say."""
+
+    file: BinaryIO
+    content: Content
+    fetch_s: float
+
+
+class IsolatedMediaReader:
+    """Reads media; implements ``contracts.media.MediaReader``."""
+
+    def __init__(self, limits: MediaLimits | Settings, *, verify: bool | str = True) -> None:
+        self._limits = MediaLimits.of(limits) if isinstance(limits, Settings) else limits
+        self._fetcher = Fetcher(AddressRules.parse(self._limits.media_allow), verify=verify)
+        self._decoder = Decoder(
+            wall_s=self._limits.decode_s,
+            memory_bytes=self._limits.decode_bytes,
+            max_decoders=self._limits.max_decoders,
+        )
+
+    async def read_image(self, source: MediaSource, *, pixels: PixelRange) -> Picture:
+        """Read one still picture.
+
+        Raises:
+            MediaError: As ``contracts.media.MediaReader`` says.
+        """
+        if isinstance(source, FrameList):
+            raise UnsupportedMediaType("a list of frames is a video, not a picture", kind="image")
+        async with self._open(source, "image") as medium:
+            return await self._picture(medium, pixels)
+
+    async def read_clip(
+        self,
+        source: MediaSource,
+        sampling: FrameSampling,
+        *,
+        policy: FramePolicy,
+        pixels: PixelRange,
+    ) -> Clip:
+        """Read the asked frames of a video; contradictions are refused before it is fetched.
+
+        For single pictures, ``sampling.fps`` is the rate they were taken at, as in ``FrameList``.
+
+        Raises:
+            MediaError, TooManyFrames, ConflictingParameters, EmptyTimeRange: As their names say.
+        """
+        if isinstance(source, MediaUrl):
+            source = as_frame_list(source.url, sampling.fps) or source
+        if isinstance(source, FrameList):
+            return await self._clip_of_list(source, sampling, policy, pixels)
+        check_sampling(sampling, self._limits.max_frames)
+        async with self._open(source, "video") as medium:
+            return await self._clip(medium, sampling, policy, pixels)
+
+    async def read_image_or_clip(
+        self, source: MediaSource, *, policy: FramePolicy, pixels: PixelRange
+    ) -> Picture | Clip:
+        """Read whichever of the two the content is; of an animation, the first picture.
+
+        Raises:
+            MediaError: As ``contracts.media.MediaReader`` says.
+        """
+        if isinstance(source, MediaUrl):
+            source = as_frame_list(source.url, None) or source
+        if isinstance(source, FrameList):
+            return await self._clip_of_list(source, FrameSampling(), policy, pixels)
+        async with self._open(source, "image", may_be_video=True) as medium:
+            if medium.content.family == "video":
+                return await self._clip(medium, FrameSampling(), policy, pixels)
+            return await self._picture(medium, pixels)
+
+    async def close(self) -> None:
+        """End every decoder and download."""
+        await self._decoder.close()
+        await self._fetcher.close()
+
+    async def _picture(self, medium: _Medium, pixels: PixelRange) -> Picture:
+        content = medium.content
+        if not content.image_format:
+            raise _not_an_image(content)
+        job = ImageJob(content.image_format, self._limits.max_image_pixels, pixels)
+        started_s = time.monotonic()
+        answer, rgb = await self._decoder.run(job, medium.file, "image")
+        assert isinstance(answer, PictureAnswer)
+        return Picture(
+            rgb[0],
+            answer.width,
+            answer.height,
+            content.image_format,
+            medium.fetch_s,
+            time.monotonic() - started_s,
+        )
+
+    async def _clip(
+        self, medium: _Medium, sampling: FrameSampling, policy: FramePolicy, pixels: PixelRange
+    ) -> Clip:
+        content = medium.content
+        if content.family != "video" and not content.is_gif and content.name != UNKNOWN.name:
+            raise _not_a_video(content)
+        job = ClipJob(
+            sampling,
+            policy.num_frames,
+            self._limits.max_frames,
+            self._limits.max_frame_pixels,
+            policy.size_wh,
+            pixels,
+            self._limits.decoder,
+            content.family != "other",
+        )
+        started_s = time.monotonic()
+        answer, rgb = await self._decoder.run(job, medium.file, "video")
+        assert isinstance(answer, ClipAnswer)
+        return _clip_from(answer, rgb, medium.fetch_s, time.monotonic() - started_s)
+
+    async def _clip_of_list(
+        self, source: FrameList, sampling: FrameSampling, policy: FramePolicy, pixels: PixelRange
+    ) -> Clip:
+        _check_list(source, sampling, self._limits.max_frames)
+        fps = sampling.fps or source.fps
+        choice = choose_from_list(
+            len(source.urls), replace(sampling, fps=fps), max_frames=self._limits.max_frames
+        )
+        started_s = time.monotonic()
+        with tempfile.TemporaryFile() as joined:
+            spans = [await self._append(source.urls[i], joined) for i in choice.indices]
+            joined.flush()
+            fetched_s = time.monotonic()
+            job = FrameListJob(tuple(spans), self._limits.max_image_pixels, policy.size_wh, pixels)
+            answer, rgb = await self._decoder.run(job, joined, "video")
+        assert isinstance(answer, ClipAnswer)
+        answer = replace(
+            answer,
+            times_s=tuple(i / fps for i in choice.indices),
+            duration_s=choice.end_s,
+            source_fps=fps,
+            num_source_frames=len(source.urls),
+            end_s=choice.end_s,
+            sampled_by=choice.sampled_by,
+        )
+        return _clip_from(answer, rgb, fetched_s - started_s, time.monotonic() - fetched_s)
+
+    async def _append(self, url: str, joined: BinaryIO) -> tuple[int, int, str]:
+        """Put one picture of a list at the end of the file; where it lies there, and its format."""
+        async with self._open(MediaUrl(url), "image") as medium:
+            if not medium.content.image_format:
+                raise _not_an_image(medium.content)
+            offset, encoded = joined.tell(), medium.file.read()
+            if offset + len(encoded) > self._limits.video_fetch.max_bytes:
+                raise too_large(self._limits.video_fetch.max_bytes, "video")
+            joined.write(encoded)
+            return offset, len(encoded), medium.content.image_format
+
+    @asynccontextmanager
+    async def _open(
+        self, source: UploadedFile | MediaUrl, kind: MediaKind, *, may_be_video: bool = False
+    ) -> AsyncIterator[_Medium]:
+        started_s = time.monotonic()
+        file = await self._file(source, kind, may_be_video=may_be_video)
+        with file:
+            head = file.read(HEAD_BYTES)
+            file.seek(0)
+            if not head:
+                raise EmptyFile(f"the {kind} has zero bytes", kind=kind)
+            content = sniff(head)
+            limits = self._limits.fetch("video" if content.family == "video" else kind)
+            if os.fstat(file.fileno()).st_size > limits.max_bytes:
+                raise too_large(limits.max_bytes, kind)
+            yield _Medium(file, content, time.monotonic() - started_s)
+
+    async def _file(
+        self, source: UploadedFile | MediaUrl, kind: MediaKind, *, may_be_video: bool
+    ) -> BinaryIO:
+        if isinstance(source, UploadedFile):
+            return source.path.open("rb")
+        if not source.url.strip():
+            raise MissingMedia(f"expected the {kind}'s URL, got nothing")
+        video_limits = self._limits.video_fetch if may_be_video else None
+        if is_remote(source.url, kind):
+            return await self._fetcher.fetch(
+                source.url.strip(), kind, self._limits.fetch(kind), video_limits=video_limits
+            )
+        max_bytes = (video_limits or self._limits.fetch(kind)).max_bytes
+        return await asyncio.to_thread(_inline_file, source.url, max_bytes, kind)
+
+
+def _inline_file(url: str, max_bytes: int, kind: MediaKind) -> BinaryIO:
+    decoded = decode_inline(url, max_bytes, kind)
+    file: BinaryIO = tempfile.TemporaryFile()  # noqa: SIM115  # handed on to be closed
+    file.write(decoded)
+    file.seek(0)
+    return file
+
+
+def _check_list(source: FrameList, sampling: FrameSampling, max_frames: int) -> None:
+    if not source.urls:
+        raise MissingMedia("expected at least one picture in the list of frames, got none")
+    for name in ("start_s", "end_s"):
+        if getattr(sampling, name) is not None:
+            message = f"{name} does not go with a list of frames; send only the frames you mean"
+            raise UnsupportedParameter(message, param=name)
+    check_sampling(replace(sampling, fps=None), max_frames)
+
+
+def _not_an_image(content: Content) -> UnsupportedMediaType:
+    message = f"expected {ACCEPTED_IMAGES}, got {content.name}"
+    if content.family == "video":
+        message += "; send a video to /analyze_video or as a video_url part"
+    return UnsupportedMediaType(message, kind="image")
+
+
+def _not_a_video(content: Content) -> UnsupportedMediaType:
+    message = f"expected a video ({ACCEPTED_VIDEOS}), got {content.name}"
+    if content.family == "image":
+        message += "; send a picture to /analyze_image or as an image_url part"
+    return UnsupportedMediaType(message, kind="video")
+
+
+def _clip_from(answer: ClipAnswer, rgb: U8, fetch_s: float, decode_s: float) -> Clip:
+    return Clip(
+        frames=tuple(Frame(one, t) for one, t in zip(rgb, answer.times_s, strict=True)),
+        duration_s=answer.duration_s,
+        source_fps=answer.source_fps,
+        num_source_frames=answer.num_source_frames,
+        width=answer.width,
+        height=answer.height,
+        codec=answer.codec,
+        start_s=answer.start_s,
+        end_s=answer.end_s,
+        sampled_by=answer.sampled_by,
+        warnings=answer.warnings,
+        fetch_s=fetch_s,
+        decode_s=decode_s,
+    )
