@@ -1,0 +1,96 @@
+"""The openai package against the served bundle."""
+
+import base64
+from pathlib import Path
+
+import openai
+import pytest
+from openai import OpenAI
+
+pytestmark = pytest.mark.e2e
+
+
+@pytest.fixture
+def client(url: str) -> OpenAI:
+    return OpenAI(api_key="foo", base_url=f"{url}/v1", max_retries=0)
+
+
+def video_part(path: Path, **options: object) -> dict[str, object]:
+    payload = base64.b64encode(path.read_bytes()).decode()
+    return {
+        "type": "video_url",
+        "video_url": {"url": f"data:video/mp4;base64,{payload}", **options},
+    }
+
+
+def asked(client: OpenAI, question: str, *parts: dict[str, object], **options: object):  # type: ignore[no-untyped-def]  # noqa: ANN201 - the client's own overloads
+    content = [*parts, {"type": "text", "text": question}]
+    return client.chat.completions.create(
+        model="google/gemma-3-4b-it",
+        messages=[{"role": "user", "content": content}],  # type: ignore[list-item]
+        temperature=0,
+        **options,  # type: ignore[call-overload]
+    )
+
+
+def test_the_models_are_listed(client: OpenAI) -> None:
+    ids = [model.id for model in client.models.list()]
+    assert ids == ["lookout-demo", "lookout-demo-vision"]
+    assert client.models.retrieve("lookout-demo").owned_by == "lookout"
+
+
+def test_a_clip_is_answered_and_accounted_for(client: OpenAI, files: Path) -> None:
+    reply = asked(client, "Which way does the red circle move?", video_part(files / "left.mp4"))
+    assert "left" in reply.choices[0].message.content
+    assert reply.model == "lookout-demo"
+    details = reply.usage.prompt_tokens_details
+    assert details.video_tokens == 8 * 6 * 7
+    total = details.text_tokens + details.image_tokens + details.video_tokens
+    assert total == reply.usage.prompt_tokens
+
+
+def test_the_stream_says_what_the_answer_says(client: OpenAI, files: Path) -> None:
+    part = video_part(files / "left.mp4")
+    whole = asked(client, "What happens?", part).choices[0].message.content
+    options = {"stream": True, "stream_options": {"include_usage": True}}
+    chunks = list(asked(client, "What happens?", part, **options))
+    assert "".join(c.choices[0].delta.content or "" for c in chunks if c.choices) == whole
+    assert [c.choices[0].finish_reason for c in chunks if c.choices][-1] == "stop"
+    assert chunks[-1].usage.completion_tokens > 0
+    assert len(chunks) > 4
+
+
+def test_fewer_frames_may_be_asked_for(client: OpenAI, files: Path) -> None:
+    part = video_part(files / "person.mp4", num_frames=2)
+    reply = asked(client, "Is there a person?", part)
+    assert reply.media_info[0]["frame_count"] == 2
+    assert reply.choices[0].message.content.startswith("Yes")
+
+
+def test_an_unknown_model_is_the_clients_not_found(client: OpenAI) -> None:
+    with pytest.raises(openai.NotFoundError) as caught:
+        client.chat.completions.create(model="gpt-none", messages=[])
+    assert caught.value.code == "model_not_found"
+    assert "lookout-demo" in caught.value.message
+
+
+def test_a_prompt_over_the_context_is_a_bad_request(client: OpenAI) -> None:
+    with pytest.raises(openai.BadRequestError) as caught:
+        asked(client, "word " * 50_000)
+    assert caught.value.code == "context_length_exceeded"
+
+
+def test_two_images_are_seen_in_order(client: OpenAI, files: Path) -> None:
+    parts = [
+        {
+            "type": "image_url",
+            "image_url": {
+                "url": "data:image/png;base64,"
+                + base64.b64encode((files / f"{name}.png").read_bytes()).decode()
+            },
+        }
+        for name in ("person", "fire")
+    ]
+    reply = asked(client, "Describe this image.", *parts)
+    assert [one["type"] for one in reply.media_info] == ["image", "image"]
+    assert reply.usage.prompt_tokens_details.image_tokens == 2 * 145
