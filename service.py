@@ -8,7 +8,6 @@ import gc
 import logging
 import os
 import sys
-import time
 
 import bentoml
 
@@ -38,7 +37,6 @@ def open_deps(settings: Settings) -> Deps:
         runner=TransformersRunner(settings),
         media=IsolatedMediaReader(settings),
         version=VERSION,
-        started_s=time.monotonic(),
     )
 
 
@@ -64,7 +62,13 @@ def set_up_logging(level: str) -> None:
 app = build_app(lambda: bentoml.get_current_service().deps)
 
 
-@bentoml.service(name="lookout", image=image, workers=1, traffic={"timeout": 900})
+@bentoml.service(
+    name="lookout",
+    image=image,
+    workers=1,
+    traffic={"timeout": 900},
+    logging={"access": {"enabled": False}},  # ours carries the request id
+)
 @bentoml.asgi_app(app, path="/")
 class LLaVAVideoService:
     """Questions to images and videos, on one port."""
