@@ -1,0 +1,169 @@
+"""Chat completions: ``/v1/chat/completions`` and its addresses under ``/api/v1``."""
+
+import logging
+import time
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
+
+from fastapi import APIRouter, Request
+from starlette.responses import JSONResponse, Response
+
+from api.body import Intake
+from api.chat_request import JPS_RULES, OPENAI_RULES, ChatRequest, ChatRules, read_chat
+from api.client import while_client_stays
+from api.deps import Deps, GetDeps
+from api.dialects import openai_body
+from api.fallback import public_error, server_error
+from api.generation import Generation, Question, start
+from api.openapi import chat_operation
+from api.replies import (
+    Json,
+    chat_timings,
+    choice_json,
+    fingerprint,
+    logprobs_json,
+    media_info,
+    new_id,
+    usage_json,
+)
+from api.request_log import request_id_of
+from api.sse import DONE, EventStream, event
+from api.wire_schemas import ignored_header
+from contracts.errors import ServiceError
+from contracts.generation import TokenDelta, Usage
+
+logger = logging.getLogger(__name__)
+
+ROUTES = {
+    "/v1/chat/completions": OPENAI_RULES,
+    "/api/v1/chat/completions": JPS_RULES,
+    "/api/v1/chat/completion": JPS_RULES,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What all parts of one reply have in common."""
+
+    deps: Deps
+    id: str
+    created: int
+    asked: ChatRequest
+    generation: Generation
+    request_id: str
+
+    def head(self, kind: str) -> Json:
+        """The fields that open the reply and each of its chunks."""
+        return {
+            "id": self.id,
+            "object": kind,
+            "created": self.created,
+            "model": self.deps.settings.served_name,
+            "system_fingerprint": fingerprint(self.deps),
+        }
+
+    def cost(self, usage: Usage) -> Json:
+        """Usage and timings."""
+        has_details = self.deps.settings.usage_details
+        generation = self.generation
+        return {
+            "usage": usage_json(usage, has_details=has_details),
+            "timings": chat_timings(usage, generation.timings, generation.messages),
+        }
+
+
+def chat_routes(deps: GetDeps, intake: Intake) -> APIRouter:
+    """The routes of chat completions."""
+    router = APIRouter(tags=["chat"])
+
+    def serve(path: str, rules: ChatRules) -> None:
+        @router.post(path, **chat_operation(path))
+        async def create_chat_completion(request: Request) -> Response:
+            return await _complete(request, rules, deps(), intake)
+
+    for path, rules in ROUTES.items():
+        serve(path, rules)
+    return router
+
+
+async def _complete(request: Request, rules: ChatRules, deps: Deps, intake: Intake) -> Response:
+    body = await intake.json(request)
+    asked = read_chat(body.value, rules, deps.settings)
+    request_id = request_id_of(request.scope)
+    question = Question(
+        new_id("chatcmpl-"), request_id, asked.draft, asked.sampling, body.received_s
+    )
+    async with while_client_stays(request.receive):
+        generation = await start(deps, question)
+    reply = Reply(deps, question.id, int(time.time()), asked, generation, request_id)
+    headers = ignored_header(asked.ignored)
+    if asked.is_streamed:
+        return EventStream(
+            chat_events(reply),
+            close=generation.aclose,
+            keep_alive_s=deps.settings.sse_keepalive_s,
+            headers=headers,
+        )
+    try:
+        async with while_client_stays(request.receive):
+            return JSONResponse(await _whole(reply), headers=headers)
+    finally:
+        await generation.aclose()
+
+
+async def _whole(reply: Reply) -> Json:
+    answer = await reply.generation.answer()
+    choices = [
+        choice_json(index, choice, has_logprobs=reply.asked.sampling.logprobs)
+        for index, choice in enumerate(answer.choices)
+    ]
+    return {
+        **reply.head("chat.completion"),
+        "choices": choices,
+        **reply.cost(answer.usage),
+        "media_info": media_info(reply.generation.messages),
+    }
+
+
+async def chat_events(reply: Reply) -> AsyncGenerator[bytes, None]:
+    """One event per delta; a failure is an event too, and DONE always closes."""
+    try:
+        for chunk in _first_chunks(reply):
+            yield event(chunk)
+        async for delta in reply.generation:
+            if delta.text or delta.logprobs or delta.finish_reason:
+                yield event(_chunk(reply, [_delta_choice(delta)]))
+        if reply.asked.has_usage_chunk and reply.generation.usage is not None:
+            yield event(_chunk(reply, []) | reply.cost(reply.generation.usage))
+    except ServiceError as exc:
+        yield event(openai_body(public_error(exc, reply.request_id)))
+    except Exception:  # the status is spent; a client that leaves passes through untouched
+        logger.exception("request %s failed after its first byte", reply.request_id)
+        yield event(openai_body(server_error(reply.request_id)))
+    yield DONE
+
+
+def _first_chunks(reply: Reply) -> list[Json]:
+    opening: Json = {"role": "assistant", "content": ""}
+    chunks = [
+        _chunk(reply, [_choice(index, opening)]) for index in range(reply.generation.num_choices)
+    ]
+    chunks[0]["media_info"] = media_info(reply.generation.messages)
+    return chunks
+
+
+def _chunk(reply: Reply, choices: list[Json]) -> Json:
+    chunk = reply.head("chat.completion.chunk") | {"choices": choices}
+    return chunk | {"usage": None} if reply.asked.has_usage_chunk else chunk
+
+
+def _delta_choice(delta: TokenDelta) -> Json:
+    said: Json = {"content": delta.text} if delta.text or delta.logprobs else {}
+    choice = _choice(delta.choice_index, said)
+    choice["logprobs"] = logprobs_json(delta.logprobs) if delta.logprobs else None
+    choice["finish_reason"] = delta.finish_reason
+    return choice
+
+
+def _choice(index: int, delta: Json) -> Json:
+    return {"index": index, "delta": delta, "logprobs": None, "finish_reason": None}

@@ -1,0 +1,127 @@
+"""Wire schema of a chat completion request; every parameter with its range."""
+
+from typing import Annotated
+
+from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic_core import PydanticCustomError
+
+from api.part_schemas import Message
+from api.wire_schemas import Count, Fps, Seed, Share, Temperature, WireSchema
+
+ALL_FRAMES = -1
+NO_EFFECT = "Accepted, no effect"
+REPORTED = "The model calls no tools: not used, named in x-ignored-parameters"
+
+
+def _as_list(stop: object) -> object:
+    return [stop] if isinstance(stop, str) else stop
+
+
+def _as_token_ids(bias: object) -> object:
+    if not isinstance(bias, dict):
+        return bias
+    if not all(isinstance(key, int) or (key.isascii() and key.isdigit()) for key in bias):
+        raise PydanticCustomError("int_parsing", "expected token ids as keys")
+    return {int(key): value for key, value in bias.items()}
+
+
+StopText = Annotated[str, Field(min_length=1, max_length=256)]
+Stop = Annotated[
+    list[StopText],
+    Field(max_length=16),
+    BeforeValidator(_as_list, json_schema_input_type=StopText | list[StopText]),
+]
+Bias = Annotated[float, Field(ge=-100, le=100)]
+LogitBias = Annotated[
+    dict[int, Bias],
+    Field(max_length=300),
+    BeforeValidator(_as_token_ids, json_schema_input_type=dict[str, Bias]),
+]
+
+
+class StreamOptions(WireSchema):
+    """What an event stream has besides the answer."""
+
+    include_usage: bool | None = False
+
+
+class ResponseFormat(WireSchema):
+    """The form of the answer; only text so far."""
+
+    type: str
+
+
+def _all_or_some(num_frames: int) -> int:
+    if num_frames < 1 and num_frames != ALL_FRAMES:
+        raise PydanticCustomError("greater_than_equal", "expected", {"ge": 1})
+    return num_frames
+
+
+class VideoKwargs(WireSchema):
+    """Frame sampling for every video part that does not say the same itself."""
+
+    num_frames: Annotated[int, Field(ge=-1), AfterValidator(_all_or_some)] | None = Field(
+        default=None, description="At most VLM_MAX_FRAMES; -1: that many"
+    )
+    fps: Fps | None = None
+    max_frames: Count | None = None
+
+
+class ProcessorKwargs(VideoKwargs):
+    """The same, and the pixels of a frame."""
+
+    min_pixels: Count | None = None
+    max_pixels: Count | None = None
+
+
+class MediaIoKwargs(WireSchema):
+    """How media are read."""
+
+    video: VideoKwargs | None = None
+
+
+class ChatBody(WireSchema):
+    """A chat completion request."""
+
+    messages: list[Message] = Field(min_length=1)
+    model: str | None = Field(default=None, description="One of /v1/models, or absent")
+    max_completion_tokens: Count | None = Field(
+        default=None, description="Bound on the answer; default and most: VLM_MAX_NEW_TOKENS"
+    )
+    max_tokens: Count | None = Field(default=None, description="Same as max_completion_tokens")
+    min_tokens: Annotated[int, Field(ge=0)] | None = None
+    temperature: Temperature | None = Field(default=1.0, description="0 is greedy")
+    top_p: Share | None = 1.0
+    top_k: Annotated[int, Field(ge=-1)] | None = Field(default=0, description="-1 and 0: off")
+    min_p: Annotated[float, Field(ge=0, le=1)] | None = 0.0
+    frequency_penalty: Annotated[float, Field(ge=-2, le=2)] | None = 0.0
+    presence_penalty: Annotated[float, Field(ge=-2, le=2)] | None = 0.0
+    repetition_penalty: Annotated[float, Field(gt=0, le=2)] | None = 1.0
+    logit_bias: LogitBias | None = None
+    stop: Stop | None = None
+    stop_token_ids: Annotated[list[Annotated[int, Field(ge=0)]], Field(max_length=16)] | None = None
+    seed: Seed | None = None
+    n: Count | None = Field(default=1, description="Choices; at most VLM_MAX_N")
+    logprobs: bool | None = False
+    top_logprobs: Annotated[int, Field(ge=0, le=20)] | None = Field(
+        default=None, description="Above 0 only with logprobs true"
+    )
+    stream: bool | None = False
+    stream_options: StreamOptions | None = Field(default=None, description="Only with stream true")
+    response_format: ResponseFormat | None = None
+    media_io_kwargs: MediaIoKwargs | None = None
+    mm_processor_kwargs: ProcessorKwargs | None = None
+    modalities: list[str] | None = Field(default=None, description='["text"]')
+    tools: object = Field(default=None, description=REPORTED)
+    functions: object = Field(default=None, description=REPORTED)
+    tool_choice: object = Field(default=None, description='"none" or "auto"; ' + REPORTED)
+    user: object = Field(default=None, description=NO_EFFECT)
+    metadata: object = Field(default=None, description=NO_EFFECT)
+    store: object = Field(default=None, description=NO_EFFECT)
+    service_tier: object = Field(default=None, description=NO_EFFECT)
+    safety_identifier: object = Field(default=None, description=NO_EFFECT)
+    prompt_cache_key: object = Field(default=None, description=NO_EFFECT)
+    parallel_tool_calls: object = Field(default=None, description=NO_EFFECT)
+    reasoning_effort: object = Field(default=None, description=NO_EFFECT)
+    verbosity: object = Field(default=None, description=NO_EFFECT)
+    prediction: object = Field(default=None, description=NO_EFFECT)

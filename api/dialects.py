@@ -1,0 +1,82 @@
+"""One error, three ways to say it: OpenAI's, the one of ``/analyze_*``, and JPS's.
+
+The status is always the true one. Knows nothing of why something failed.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Literal
+
+from pydantic import ValidationError
+from starlette.responses import JSONResponse
+
+from api.problems import list_problems
+from contracts.errors import ServiceError
+
+Dialect = Literal["openai", "analyze", "jps"]
+JPS_VALIDATION = {"invalid_json": "json_invalid", "invalid_request": "value_error"}
+JPS_LOADING = "VLM Model is still loading. Please try again later."
+
+
+def dialect_of(path: str) -> Dialect:
+    """The dialect that the clients of a path speak."""
+    if path.startswith("/analyze_"):
+        return "analyze"
+    if path.startswith(("/api/v1/", "/v1/alerts")) or path == "/api/v1":
+        return "jps"
+    return "openai"
+
+
+def error_response(
+    error: ServiceError, path: str, headers: Mapping[str, str] | None = None
+) -> JSONResponse:
+    """The whole answer to a request that failed before its status line."""
+    dialect = dialect_of(path)
+    response = JSONResponse(BODIES[dialect](error), _status(error, dialect), headers)
+    response.headers["x-error-code"] = error.code
+    response.headers["x-should-retry"] = "true" if error.is_retryable else "false"
+    if error.status in (429, 503):
+        response.headers["retry-after"] = str(min(max(error.retry_after_s or 5, 1), 60))
+    if error.status == 401:
+        response.headers["www-authenticate"] = "Bearer"
+    return response
+
+
+def openai_body(error: ServiceError) -> dict[str, object]:
+    """The error in OpenAI's envelope; also what an event stream sends."""
+    return {
+        "error": {
+            "message": error.message,
+            "type": error.type,
+            "param": error.param,
+            "code": error.code,
+        }
+    }
+
+
+def analyze_body(error: ServiceError) -> dict[str, object]:
+    """The error as ``/analyze_*`` says it."""
+    return {"response": "", "status": "failed", "error": error.message, "code": error.code}
+
+
+def jps_body(error: ServiceError) -> dict[str, object]:
+    """The error as JPS says it: a text, or a list where the request did not validate."""
+    if error.code == "model_loading":
+        return {"detail": JPS_LOADING}
+    if error.code not in JPS_VALIDATION:
+        return {"detail": error.message}
+    if isinstance(error.__cause__, ValidationError):
+        return {"detail": [problem.as_jps() for problem in list_problems(error.__cause__)]}
+    loc = ["body", *_split_path(error.param or "")]
+    return {"detail": [{"loc": loc, "msg": error.message, "type": JPS_VALIDATION[error.code]}]}
+
+
+BODIES = {"openai": openai_body, "analyze": analyze_body, "jps": jps_body}
+
+
+def _status(error: ServiceError, dialect: Dialect) -> int:
+    return 422 if dialect == "jps" and error.code in JPS_VALIDATION else error.status
+
+
+def _split_path(path: str) -> list[str | int]:
+    return [int(name) if name.isdigit() else name for name in re.findall(r"[^.\[\]]+", path)]

@@ -1,0 +1,68 @@
+"""``/api/v1/health/ready`` and ``/v1/status``: how the service is.
+
+The server in front answers ``/livez``, ``/readyz`` and ``/healthz`` itself.
+"""
+
+from datetime import UTC, datetime
+
+from fastapi import APIRouter
+from starlette.responses import JSONResponse
+
+from api.auth import READY_PATH
+from api.deps import Deps, GetDeps
+from api.openapi import operation
+from api.replies import Json
+from api.reply_schemas import DetailReply, StatusReply
+
+STATUS_PATH = "/v1/status"
+UNREADY = {"loading": "model loading", "failed": "unhealthy"}
+CODES = {"loading": "model_loading", "failed": "model_unavailable"}
+HEADERS = {"retry-after": "5", "x-should-retry": "true"}
+
+
+def health_routes(deps: GetDeps) -> APIRouter:
+    """The routes that say how the service is."""
+    router = APIRouter(tags=["health"])
+
+    ready = operation(READY_PATH, "Ready or not", DetailReply, 503)
+
+    @router.head(READY_PATH, include_in_schema=False)
+    @router.get(READY_PATH, **ready)
+    async def tell_ready() -> JSONResponse:
+        state = model_state(deps())
+        if state == "ready":
+            return JSONResponse({"detail": "healthy"})
+        return JSONResponse(
+            {"detail": UNREADY[state]}, 503, HEADERS | {"x-error-code": CODES[state]}
+        )
+
+    @router.get(STATUS_PATH, **operation(STATUS_PATH, "Version and model", StatusReply, 401))
+    async def tell_status() -> Json:
+        return status_json(deps())
+
+    return router
+
+
+def model_state(deps: Deps) -> str:
+    """``loading``, ``ready`` or ``failed``."""
+    if deps.runner.is_ready:
+        return "ready"
+    return "loading" if deps.runner.card is None else "failed"
+
+
+def status_json(deps: Deps) -> Json:
+    """How the service is, for people and tools."""
+    card, settings, state = deps.runner.card, deps.settings, model_state(deps)
+    return {
+        "version": deps.version,
+        "uptime_s": round((datetime.now(UTC) - deps.started_at).total_seconds(), 3),
+        "model": {
+            "name": settings.served_name,
+            "runner": settings.runner,
+            "quantization": settings.quantization,
+            "device": settings.device,
+            "max_model_len": card.context_length if card else None,
+            "state": state,
+            "progress": 1.0 if state == "ready" else 0.0,
+        },
+    }

@@ -1,0 +1,184 @@
+"""Media as clients ask for them, checked as far as can be without reading them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+from api.chat_schemas import ALL_FRAMES, ChatBody, ProcessorKwargs, VideoKwargs
+from api.part_schemas import ImageUrl, PixelBounds, VideoUrl
+from contracts.chat import Detail
+from contracts.errors import ConflictingParameters, MissingMedia, RequestError, TooManyFrames
+from contracts.media import FrameList, FrameSampling, MediaSource, MediaUrl, PixelRange
+from contracts.settings import Settings
+
+T = TypeVar("T", int, float)
+ANY_SIZE = PixelRange()
+ANY_FRAMES = FrameSampling()
+FRAME_LIST_PREFIX = "data:video/jpeg;base64,"
+
+
+@dataclass(frozen=True, slots=True)
+class WantedPicture:
+    """A picture to read; ``path`` is the request's field that asks for it."""
+
+    path: str
+    source: MediaSource
+    pixels: PixelRange = ANY_SIZE
+    detail: Detail = "auto"
+    may_be_clip: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class WantedClip:
+    """A video to read frames of."""
+
+    path: str
+    source: MediaSource
+    sampling: FrameSampling
+    pixels: PixelRange = ANY_SIZE
+
+
+@dataclass(frozen=True, slots=True)
+class ClipDefaults:
+    """What a body says for all of its videos."""
+
+    sampling: FrameSampling = ANY_FRAMES
+    pixels: PixelRange = ANY_SIZE
+
+
+def wanted_picture(image: ImageUrl, *, at: str, settings: Settings) -> WantedPicture:
+    """The picture that an ``image_url`` at path ``at`` asks for."""
+    pixels = _pixel_range(image, ANY_SIZE, at=at, settings=settings)
+    source = MediaUrl(image.url or "")
+    return WantedPicture(at, source, pixels, image.detail or "auto", may_be_clip=True)
+
+
+def wanted_clip(
+    video: VideoUrl, defaults: ClipDefaults, *, at: str, settings: Settings
+) -> WantedClip:
+    """The clip that a ``video_url`` at path ``at`` asks for."""
+    sampling = FrameSampling(
+        fps=_first(video.fps, defaults.sampling.fps),
+        num_frames=_first(video.num_frames, defaults.sampling.num_frames),
+        max_frames=_first(video.max_frames, defaults.sampling.max_frames),
+        start_s=video.start_s,
+        end_s=video.end_s,
+    )
+    pixels = _pixel_range(video, defaults.pixels, at=at, settings=settings)
+    source, sampling = clip_source(video.url or "", sampling, at=at)
+    check_sampling(sampling, at=at, settings=settings)
+    return WantedClip(at, source, sampling, pixels)
+
+
+def clip_source(
+    url: str | Sequence[str], sampling: FrameSampling, *, at: str
+) -> tuple[MediaUrl | FrameList, FrameSampling]:
+    """A video's URL, or its frames one by one; then ``fps`` is the rate they were taken at.
+
+    Raises:
+        RequestError: A span of time was asked of single frames.
+        MissingMedia: One of the frames is empty.
+    """
+    if isinstance(url, str) and not url.lower().startswith(FRAME_LIST_PREFIX):
+        return MediaUrl(url), sampling
+    urls = url[len(FRAME_LIST_PREFIX) :].split(",") if isinstance(url, str) else url
+    if not all(urls):
+        raise MissingMedia(f"{at}.url: expected no empty frame", param=f"{at}.url")
+    for name, seconds in (("start_s", sampling.start_s), ("end_s", sampling.end_s)):
+        if seconds is not None:
+            message = f"{at}.{name}: expected none, since url is a list of frames"
+            raise RequestError(message, param=f"{at}.{name}")
+    return FrameList(tuple(urls), sampling.fps or 1.0), replace(sampling, fps=None)
+
+
+def check_sampling(sampling: FrameSampling, *, at: str, settings: Settings) -> None:
+    """Check that the wishes agree with each other and with ``VLM_MAX_FRAMES``.
+
+    Raises:
+        TooManyFrames, ConflictingParameters: They do not.
+    """
+    prefix = f"{at}." if at else ""
+    for name, count in (("num_frames", sampling.num_frames), ("max_frames", sampling.max_frames)):
+        if count is not None and count > settings.max_frames:
+            path = f"{prefix}{name}"
+            limit = f"expected <= {settings.max_frames} (VLM_MAX_FRAMES)"
+            raise TooManyFrames(f"{path}: {limit}", param=path)
+    if sampling.fps is not None and sampling.num_frames is not None:
+        raise ConflictingParameters(
+            f"{prefix}fps {sampling.fps:g} and {prefix}num_frames {sampling.num_frames} "
+            "both say how many frames to take; send one of them",
+            param=f"{prefix}fps",
+        )
+    _check_order(sampling.num_frames, sampling.max_frames, f"{prefix}num_frames", "max_frames")
+    _check_order(sampling.start_s, sampling.end_s, f"{prefix}start_s", "end_s", may_equal=False)
+
+
+def clip_defaults(body: ChatBody, settings: Settings) -> ClipDefaults:
+    """What ``media_io_kwargs`` and ``mm_processor_kwargs`` say for all videos.
+
+    Raises:
+        ConflictingParameters: They say different things.
+    """
+    io = (body.media_io_kwargs and body.media_io_kwargs.video) or VideoKwargs()
+    processor = body.mm_processor_kwargs or ProcessorKwargs()
+    sampling = FrameSampling(
+        fps=_same(io.fps, processor.fps, "fps"),
+        num_frames=_same(
+            _resolve(io.num_frames, settings),
+            _resolve(processor.num_frames, settings),
+            "num_frames",
+        ),
+        max_frames=_same(io.max_frames, processor.max_frames, "max_frames"),
+    )
+    return ClipDefaults(sampling, PixelRange(processor.min_pixels, processor.max_pixels))
+
+
+def _resolve(num_frames: int | None, settings: Settings) -> int | None:
+    return settings.max_frames if num_frames == ALL_FRAMES else num_frames
+
+
+def _same(io: T | None, processor: T | None, name: str) -> T | None:
+    if io is not None and processor is not None and io != processor:
+        raise ConflictingParameters(
+            f"media_io_kwargs.video.{name} {io:g} and mm_processor_kwargs.{name} {processor:g} "
+            "are one thing; send one of them",
+            param=f"mm_processor_kwargs.{name}",
+        )
+    return _first(io, processor)
+
+
+def _first(one: T | None, other: T | None) -> T | None:
+    return other if one is None else one
+
+
+def _pixel_range(
+    bounds: PixelBounds, default: PixelRange, *, at: str, settings: Settings
+) -> PixelRange:
+    fewest = _one_of(bounds.min_pixel, bounds.min_pixels, f"{at}.min_pixel")
+    most = _one_of(bounds.max_pixel, bounds.max_pixels, f"{at}.max_pixel")
+    pixels = PixelRange(_first(fewest, default.min_pixels), _first(most, default.max_pixels))
+    _check_order(pixels.min_pixels, pixels.max_pixels, f"{at}.min_pixel", "max_pixel")
+    if pixels.min_pixels is not None and pixels.min_pixels > settings.max_image_pixels:
+        path = f"{at}.min_pixel"
+        raise RequestError(f"{path}: expected <= {settings.max_image_pixels}", param=path)
+    return pixels
+
+
+def _one_of(short: int | None, long: int | None, path: str) -> int | None:
+    if short is not None and long is not None and short != long:
+        raise ConflictingParameters(
+            f"{path} {short} and {path}s {long} are one thing; send one of them", param=path
+        )
+    return _first(short, long)
+
+
+def _check_order(
+    low: float | None, high: float | None, path: str, high_name: str, *, may_equal: bool = True
+) -> None:
+    if low is None or high is None or low < high or (may_equal and low == high):
+        return
+    raise ConflictingParameters(
+        f"{path} {low:g} and {high_name} {high:g}: expected {path} "
+        f"{'<=' if may_equal else '<'} {high_name}",
+        param=path,
+    )

@@ -1,0 +1,190 @@
+"""The OpenAPI document: both kinds of body, every parameter with its range, every error.
+
+Schemas are made from the wire schemas and the reply schemas, so that they cannot disagree.
+"""
+
+from collections.abc import Callable
+from typing import Any, TypedDict
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+
+from api import reply_schemas as replies
+from api.analyze_schemas import ImageOptions, VideoOptions
+from api.chat_schemas import ChatBody
+from api.deps import GetDeps
+from api.dialects import dialect_of
+from contracts.errors import MediaKind
+
+REF = "#/components/schemas/{model}"
+Schema = dict[str, Any]  # a JSON Schema: any JSON object
+
+BODIES: tuple[type[BaseModel], ...] = (ChatBody, ImageOptions, VideoOptions)
+REPLIES: tuple[type[BaseModel], ...] = (
+    replies.AnalyzeImageReply,
+    replies.AnalyzeVideoReply,
+    replies.ChatCompletion,
+    replies.MediaProbe,
+    replies.ModelReply,
+    replies.ModelList,
+    replies.StatusReply,
+    replies.DetailReply,
+    replies.OpenAIError,
+    replies.AnalyzeError,
+    replies.JpsError,
+)
+ERROR_SCHEMAS: dict[str, type[BaseModel]] = {
+    "openai": replies.OpenAIError,
+    "analyze": replies.AnalyzeError,
+    "jps": replies.JpsError,
+}
+ERRORS = {
+    400: "The request is not valid, or its media cannot be used; x-error-code says what",
+    401: "invalid_api_key: the key is missing or wrong",
+    404: "No such thing",
+    413: "request_too_large, image_file_too_large or video_file_too_large",
+    415: "unsupported_content_type",
+    422: "invalid_json or invalid_request",
+    429: "queue_full: as many wait, or are being received, as may be; see retry-after",
+    500: "server_error: a fault of ours",
+    503: "model_loading, model_unavailable or shutting_down; see retry-after",
+    504: "request_timeout",
+}
+GENERATION_ERRORS = (400, 401, 404, 413, 415, 429, 500, 503, 504)
+ERROR_HEADERS = {
+    name: {"description": text, "schema": {"type": "string"}}
+    for name, text in {
+        "x-error-code": "What went wrong, one stable name",
+        "x-should-retry": "true where the same request may succeed later",
+    }.items()
+}
+
+
+class Operation(TypedDict):
+    """What a route's decorator is told for the document."""
+
+    summary: str
+    response_model: None
+    responses: dict[int | str, Schema]
+    openapi_extra: Schema
+
+
+def operation(
+    path: str, summary: str, reply: type[BaseModel], *errors: int, body: Schema | None = None
+) -> Operation:
+    """The document of one route."""
+    ok: Schema = {"description": "Success", "content": _json(_ref(reply))}
+    told: dict[int | str, Schema] = {200: ok}
+    for status in errors:
+        told[status] = _error(path, status)
+    return Operation(
+        summary=summary,
+        response_model=None,
+        responses=told,
+        openapi_extra={"requestBody": {"required": True, "content": body}} if body else {},
+    )
+
+
+def chat_operation(path: str) -> Operation:
+    """The document of chat completions."""
+    errors = (*GENERATION_ERRORS, 422) if dialect_of(path) == "jps" else GENERATION_ERRORS
+    summary = "Ask about text, pictures and videos"
+    told = operation(path, summary, replies.ChatCompletion, *errors, body=_json(_ref(ChatBody)))
+    told["responses"][200]["content"]["text/event-stream"] = {
+        "schema": {"type": "string", "description": "With stream true: chunks, then [DONE]"}
+    }
+    return told
+
+
+def analyze_operation(kind: MediaKind) -> Operation:
+    """The document of ``/analyze_image`` or ``/analyze_video``."""
+    reply = replies.AnalyzeImageReply if kind == "image" else replies.AnalyzeVideoReply
+    errors = [status for status in GENERATION_ERRORS if status != 404]
+    path, summary = f"/analyze_{kind}", f"Ask about one {kind}"
+    body = _json(_analyze_json(kind)) | _multipart(kind)
+    return operation(path, summary, reply, *errors, body=body)
+
+
+def probe_operation(path: str) -> Operation:
+    """The document of the media probe."""
+    body = _json(_ref(ChatBody)) | _multipart("video", "image")
+    summary = "Read a request's media, count its tokens, ask nothing"
+    return operation(path, summary, replies.MediaProbe, *GENERATION_ERRORS, body=body)
+
+
+def document(app: FastAPI, deps: GetDeps) -> Callable[[], Schema]:
+    """What makes the app's document, once."""
+
+    def openapi() -> Schema:
+        if app.openapi_schema is None:
+            made = get_openapi(
+                title=app.title,
+                version=deps().version,
+                description=app.description,
+                routes=app.routes,
+            )
+            components = made.setdefault("components", {})
+            components.setdefault("schemas", {}).update(_schemas())
+            components["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
+            made["security"] = [{}, {"key": []}]
+            app.openapi_schema = made
+        return app.openapi_schema
+
+    return openapi
+
+
+def _schemas() -> Schema:
+    wanted = [(schema, "validation") for schema in BODIES]
+    wanted += [(schema, "serialization") for schema in REPLIES]
+    _, made = models_json_schema(wanted, ref_template=REF)  # type: ignore[arg-type]
+    return dict(made["$defs"])
+
+
+def _error(path: str, status: int) -> Schema:
+    return {
+        "description": ERRORS[status],
+        "headers": ERROR_HEADERS,
+        "content": _json(_ref(ERROR_SCHEMAS[dialect_of(path)])),
+    }
+
+
+def _analyze_json(kind: MediaKind) -> Schema:
+    url = {"type": "string", "description": f"http(s) or data URL of the {kind}"}
+    properties = {f"{kind}_url": url, "metadata": _metadata(kind)} | _option_properties(kind)
+    return {"type": "object", "required": [f"{kind}_url"], "properties": properties}
+
+
+def _multipart(*kinds: MediaKind) -> Schema:
+    properties: Schema = {}
+    for kind in kinds:
+        properties[kind] = {"type": "string", "format": "binary"}
+        properties[f"{kind}_url"] = {"type": "string", "description": "Instead of the file"}
+        properties |= {"metadata": _metadata(kind)} | _option_properties(kind)
+    return {
+        "multipart/form-data": {
+            "schema": {"type": "object", "properties": properties},
+            "encoding": {"metadata": {"contentType": "application/json"}},
+        }
+    }
+
+
+def _metadata(kind: MediaKind) -> Schema:
+    return _ref(_options(kind)) | {"description": "The options, here or beside"}
+
+
+def _option_properties(kind: MediaKind) -> Schema:
+    return dict(_options(kind).model_json_schema()["properties"])
+
+
+def _options(kind: MediaKind) -> type[ImageOptions]:
+    return ImageOptions if kind == "image" else VideoOptions
+
+
+def _ref(schema: type[BaseModel]) -> Schema:
+    return {"$ref": REF.format(model=schema.__name__)}
+
+
+def _json(schema: Schema) -> Schema:
+    return {"application/json": {"schema": schema}}

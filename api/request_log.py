@@ -1,0 +1,72 @@
+"""A request's id, and the one line that says how it went.
+
+Query strings, headers and bodies are never logged.
+"""
+
+import logging
+import re
+import time
+import uuid
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+logger = logging.getLogger(__name__)
+
+REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
+SCOPE_KEY = "lookout.request_id"
+CLIENT_LEFT = 499
+
+
+class RequestLog:
+    """Middleware that gives a request its id, and logs route, status and time."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request_id = scope[SCOPE_KEY] = choose_id(Headers(scope=scope).get("x-request-id", ""))
+        began_s = time.monotonic()
+        status = CLIENT_LEFT  # nothing sent: the request was cancelled
+
+        async def send_with_id(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                MutableHeaders(scope=message)["x-request-id"] = request_id
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_with_id)
+        except ClientDisconnect:  # not an error, and nobody is left to be told
+            status = CLIENT_LEFT
+        finally:
+            milliseconds = (time.monotonic() - began_s) * 1000
+            logger.info(
+                "%s %s %s %d %.0f ms",
+                request_id,
+                scope["method"],
+                route_of(scope),
+                status,
+                milliseconds,
+            )
+
+
+def choose_id(asked: str) -> str:
+    """The caller's id where it is a safe one, else a new one."""
+    return asked if REQUEST_ID.fullmatch(asked) else f"req_{uuid.uuid4().hex}"
+
+
+def request_id_of(scope: Scope) -> str:
+    """The id that this request was given."""
+    return str(scope[SCOPE_KEY])
+
+
+def route_of(scope: Scope) -> str:
+    """The template of the route that served a request; ``other`` for unknown paths."""
+    return str(getattr(scope.get("route"), "path", "other"))

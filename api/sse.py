@@ -1,0 +1,86 @@
+"""Server-sent events: the frame of one, and a response made of many.
+
+Knows nothing of what the events say.
+"""
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from api.client import while_client_stays
+
+DONE = b"data: [DONE]\n\n"
+KEEP_ALIVE = b": keep-alive\n\n"
+HEADERS = {"cache-control": "no-store", "x-accel-buffering": "no"}
+
+
+def event(value: object) -> bytes:
+    """One event that carries JSON."""
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return f"data: {text}\n\n".encode()
+
+
+class EventStream(Response):
+    """A response of events; a comment breaks silences, and a client that leaves ends the work.
+
+    Args:
+        events: Whole events; closed when the response ends, however it ends.
+        close: Called after that, to free what the events came from.
+        keep_alive_s: Longest silence.
+        headers: Besides those that every event stream has.
+    """
+
+    media_type = "text/event-stream"
+
+    def __init__(
+        self,
+        events: AsyncGenerator[bytes, None],
+        *,
+        close: Callable[[], Awaitable[None]],
+        keep_alive_s: float,
+        headers: Mapping[str, str],
+    ) -> None:
+        super().__init__(headers={**HEADERS, **headers})
+        del self.headers["content-length"]
+        self._events = events
+        self._close = close
+        self._keep_alive_s = keep_alive_s
+        self._quiet_since_s = 0.0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the events."""
+        try:
+            async with while_client_stays(receive):
+                await self._send_all(send)
+        finally:
+            await self._events.aclose()
+            await self._close()
+
+    async def _send_all(self, send: Send) -> None:
+        start = {"status": self.status_code, "headers": self.raw_headers}
+        await send({"type": "http.response.start", **start})
+        self._touch()
+        beat = asyncio.create_task(self._keep_alive(send))
+        try:
+            async for one in self._events:
+                self._touch()
+                await send({"type": "http.response.body", "body": one, "more_body": True})
+        finally:
+            beat.cancel()
+            await asyncio.wait([beat])
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    def _touch(self) -> None:
+        self._quiet_since_s = asyncio.get_running_loop().time()
+
+    async def _keep_alive(self, send: Send) -> None:
+        while True:
+            quiet_s = asyncio.get_running_loop().time() - self._quiet_since_s
+            if quiet_s < self._keep_alive_s:
+                await asyncio.sleep(self._keep_alive_s - quiet_s)
+                continue
+            self._touch()
+            await send({"type": "http.response.body", "body": KEEP_ALIVE, "more_body": True})

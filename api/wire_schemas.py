@@ -1,0 +1,35 @@
+"""What all wire schemas share: strict types, null means absent, unknown fields are kept apart."""
+
+import re
+from collections.abc import Iterable, Iterator
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+MAX_IGNORED = 16
+SAFE_NAME = re.compile(r"[A-Za-z0-9_.\[\]-]{1,128}")
+
+Count = Annotated[int, Field(ge=1)]
+Fps = Annotated[float, Field(gt=0, le=120)]
+Seconds = Annotated[float, Field(ge=0)]
+Temperature = Annotated[float, Field(ge=0, le=2)]
+Share = Annotated[float, Field(gt=0, le=1)]
+Seed = Annotated[int, Field(ge=-(2**63), le=2**63 - 1)]
+
+
+class WireSchema(BaseModel):
+    """Anything that a client sends as JSON."""
+
+    model_config = ConfigDict(
+        strict=True, extra="allow", allow_inf_nan=False, hide_input_in_errors=True
+    )
+
+    def unknown_names(self) -> Iterator[str]:
+        """The fields that came, and that the schema does not have."""
+        yield from self.model_extra or {}
+
+
+def ignored_header(names: Iterable[str]) -> dict[str, str]:
+    """The header that names what was not used: no header for no name, at most 16 names."""
+    safe = dict.fromkeys(name for name in names if SAFE_NAME.fullmatch(name))
+    return {"x-ignored-parameters": ", ".join(list(safe)[:MAX_IGNORED])} if safe else {}
