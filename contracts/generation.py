@@ -1,6 +1,6 @@
 """A request for text, and the text as it comes."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal, Protocol
@@ -174,7 +174,7 @@ class ModelRunner(Protocol):
         """Begin to load; returns at once."""
         ...
 
-    def generate(self, request: GenerationRequest) -> AsyncIterator[TokenDelta]:
+    def generate(self, request: GenerationRequest) -> AsyncGenerator[TokenDelta, None]:
         """Stream the answer; closing the iterator ends the work within one step.
 
         Raises:

@@ -4,7 +4,7 @@ Not thread-safe: one event loop.
 """
 
 from collections import deque
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, Iterable
 
 from contracts.chat import ChatMessage, ImagePart, VideoPart
 from contracts.generation import (
@@ -59,7 +59,7 @@ class ScriptedRunner:
             video=sum(len(part.clip.frames) for part in parts if isinstance(part, VideoPart)),
         )
 
-    async def generate(self, request: GenerationRequest) -> AsyncIterator[TokenDelta]:
+    async def generate(self, request: GenerationRequest) -> AsyncGenerator[TokenDelta, None]:
         """Say the next reply."""
         self.requests.append(request)
         prompt = await self.count_tokens(request.messages)

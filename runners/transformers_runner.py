@@ -8,7 +8,7 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Literal
 
@@ -97,7 +97,7 @@ class TransformersRunner:
         """Count the tokens of the prompt; cheap, no pixel is touched."""
         return (await self._plan(self._loaded(), messages)).tokens
 
-    async def generate(self, request: GenerationRequest) -> AsyncIterator[TokenDelta]:
+    async def generate(self, request: GenerationRequest) -> AsyncGenerator[TokenDelta, None]:
         """Stream the answer; see ``ModelRunner``."""
         model = self._loaded()
         prompt = await self._plan(model, request.messages)

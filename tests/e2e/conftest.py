@@ -13,7 +13,7 @@ import requests
 
 from bench.service import served
 from demo.files import Encoding, write_clip, write_image
-from demo.scenes import COLOUR_RGB, Colour, Kind, Motion, Scene, Thing
+from demo.scenes import RGB, Colour, Kind, Motion, Scene, Thing
 from tests.e2e.hosts import HOST, other_hosts
 
 SHARED = Path(__file__).resolve().parents[3] / "shared"
@@ -73,7 +73,7 @@ def thing(
     motion: Motion = Motion.STANDS,
 ) -> Thing:
     """An object on a course."""
-    return Thing(kind, colour, COLOUR_RGB[colour], 0.26, start_xy, end_xy or start_xy, motion)
+    return Thing(kind, colour, RGB[colour], 0.26, start_xy, end_xy or start_xy, motion)
 
 
 def scene(*things: Thing, aspect: float = 16 / 9) -> Scene:

@@ -2,6 +2,7 @@
 
 import base64
 from pathlib import Path
+from typing import Any
 
 import openai
 import pytest
@@ -23,14 +24,19 @@ def video_part(path: Path, **options: object) -> dict[str, object]:
     }
 
 
-def asked(client: OpenAI, question: str, *parts: dict[str, object], **options: object):  # type: ignore[no-untyped-def]  # noqa: ANN201 - the client's own overloads
-    content = [*parts, {"type": "text", "text": question}]
+def asked(client: OpenAI, question: str, *parts: dict[str, object], **options: Any) -> Any:  # noqa: ANN401 - the client's overloads do not know our parts
+    content: Any = [*parts, {"type": "text", "text": question}]
     return client.chat.completions.create(
         model="google/gemma-3-4b-it",
-        messages=[{"role": "user", "content": content}],  # type: ignore[list-item]
+        messages=[{"role": "user", "content": content}],
         temperature=0,
-        **options,  # type: ignore[call-overload]
+        **options,
     )
+
+
+def image_part(path: Path) -> dict[str, object]:
+    payload = base64.b64encode(path.read_bytes()).decode()
+    return {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{payload}"}}
 
 
 def test_the_models_are_listed(client: OpenAI) -> None:
@@ -81,16 +87,7 @@ def test_a_prompt_over_the_context_is_a_bad_request(client: OpenAI) -> None:
 
 
 def test_two_images_are_seen_in_order(client: OpenAI, files: Path) -> None:
-    parts = [
-        {
-            "type": "image_url",
-            "image_url": {
-                "url": "data:image/png;base64,"
-                + base64.b64encode((files / f"{name}.png").read_bytes()).decode()
-            },
-        }
-        for name in ("person", "fire")
-    ]
+    parts = [image_part(files / f"{name}.png") for name in ("person", "fire")]
     reply = asked(client, "Describe this image.", *parts)
     assert [one["type"] for one in reply.media_info] == ["image", "image"]
     assert reply.usage.prompt_tokens_details.image_tokens == 2 * 145

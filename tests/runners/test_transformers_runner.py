@@ -226,7 +226,7 @@ async def test_before_it_is_loaded_it_says_so() -> None:
     one = TransformersRunner(settings())
     assert one.card is None
     assert not one.is_ready
-    with pytest.raises(ModelLoading):  # noqa: ASYNC110 - loading is polled
+    with pytest.raises(ModelLoading):
         await answer(one, ask("x"))
     await one.close()
 
