@@ -27,6 +27,7 @@ SUPPORTED: Mapping[str, tuple[object, ...]] = {
     "add_faster_video": (False,),
     "use_sliding_window": (False,),
     "mm_use_im_start_end": (False,),
+    "hidden_act": ("silu",),
 }
 REQUIRED: Mapping[str, str] = {
     "mm_projector_type": "mlp2x_gelu",
@@ -41,8 +42,9 @@ TEXT_SIZES = (
     "num_key_value_heads",
     "max_position_embeddings",
 )
+DIVISORS = (("num_attention_heads", "hidden_size"), ("num_key_value_heads", "num_attention_heads"))
 TEXT_NUMBERS = ("rms_norm_eps", "rope_theta")
-TEXT_OPTIONS = ("hidden_act", "tie_word_embeddings", "bos_token_id", "eos_token_id")
+TEXT_OPTIONS = ("tie_word_embeddings", "bos_token_id", "eos_token_id")
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +177,9 @@ def _text_options(config: Mapping[str, object]) -> Mapping[str, object]:
         if not isinstance(value, int | float) or value <= 0:
             raise WeightsError(f"{key} is {value!r}; expected a number above 0")
         numbers[key] = float(value)
+    for part, whole in DIVISORS:
+        if sizes[whole] % sizes[part]:
+            raise WeightsError(f"{part} is {sizes[part]}; it has to divide {whole} {sizes[whole]}")
     options = {key: config[key] for key in TEXT_OPTIONS if config.get(key) is not None}
     return {**sizes, **numbers, "tie_word_embeddings": False, **options}
 

@@ -4,11 +4,9 @@ Source: LLAVA.md 2 and 6; the class differs from the original only in the layout
 which ``blocks`` computes.
 """
 
-import re
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from transformers import (
@@ -23,7 +21,7 @@ from transformers.utils import is_flash_attn_2_available
 
 from contracts.errors import WeightsError
 from llava_custom.checkpoint import (
-    TOWER_PREFIX,
+    VisionShape,
     find_directory,
     read_json,
     read_shapes,
@@ -32,19 +30,11 @@ from llava_custom.checkpoint import (
 from llava_custom.config import LlavaVideoConfig, parse_config, token_ids
 from llava_custom.model import LlavaVideo
 from llava_custom.quantization import Quantization, quantization_config
+from llava_custom.weights import KEY_MAPPING, check_loaded, check_shapes
+
+VOCABULARY_FILES = ("vocab.json", "merges.txt")
 
 Attention = Literal["auto", "sdpa", "flash_attention_2", "eager"]
-
-# Prefixes in the checkpoint and in the network; model.image_newline and lm_head.weight keep theirs.
-PREFIXES = (
-    (TOWER_PREFIX, "model.vision_tower."),
-    ("model.mm_projector.0.", "model.multi_modal_projector.linear_1."),
-    ("model.mm_projector.2.", "model.multi_modal_projector.linear_2."),
-    ("model.embed_tokens.", "model.language_model.embed_tokens."),
-    ("model.layers.", "model.language_model.layers."),
-    ("model.norm.", "model.language_model.norm."),
-)
-MAX_LISTED_KEYS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,12 +69,12 @@ def load_checkpoint(path: str, options: LoadOptions) -> LlavaVideo:
     """
     directory = find_directory(path)
     config = parse_config(read_json(directory / "config.json"))
-    network = _load_network(directory, config, options)
+    tokenizer = _load_tokenizer(directory)
     generation = directory / "generation_config.json"
     eos_token_ids = token_ids(read_json(generation), "eos_token_id") if generation.exists() else ()
     return LlavaVideo(
-        network=network,
-        tokenizer=_load_tokenizer(directory),
+        network=_load_network(directory, config, options),
+        tokenizer=tokenizer,
         config=config,
         eos_token_ids=config.eos_token_ids.union(eos_token_ids),
         device=torch.device(options.device),
@@ -95,23 +85,26 @@ def load_checkpoint(path: str, options: LoadOptions) -> LlavaVideo:
 def _load_network(
     directory: Path, config: LlavaVideoConfig, options: LoadOptions
 ) -> LlavaOnevisionForConditionalGeneration:
+    quantization = quantization_config(options.quantization, options.device, config.text)
+    attention = _attention(options)
+    shapes = read_shapes(directory)
+    network_config = _network_config(vision_shape(shapes, config), config)
+    check_shapes(shapes, network_config)
     network, loaded = LlavaOnevisionForConditionalGeneration.from_pretrained(
         directory,
-        config=_network_config(directory, config),
-        key_mapping={f"^{re.escape(theirs)}": ours for theirs, ours in PREFIXES},
+        config=network_config,
+        key_mapping=KEY_MAPPING,
         dtype=options.dtype,
         device_map={"": options.device},
-        quantization_config=quantization_config(options.quantization, options.device, config.text),
-        attn_implementation=_attention(options),
-        ignore_mismatched_sizes=True,  # reported below with the others instead of raised here
+        quantization_config=quantization,
+        attn_implementation=attention,
         output_loading_info=True,
     )
-    _check_complete(loaded)
+    check_loaded(loaded)
     return network.eval()
 
 
-def _network_config(directory: Path, config: LlavaVideoConfig) -> LlavaOnevisionConfig:
-    vision = vision_shape(read_shapes(directory), config)
+def _network_config(vision: VisionShape, config: LlavaVideoConfig) -> LlavaOnevisionConfig:
     return LlavaOnevisionConfig(
         vision_config=SiglipVisionConfig(
             hidden_size=vision.hidden_size,
@@ -130,11 +123,12 @@ def _network_config(directory: Path, config: LlavaVideoConfig) -> LlavaOnevision
 def _load_tokenizer(directory: Path) -> PreTrainedTokenizerFast:
     """The tokenizer as its files say; AutoTokenizer would first misread config.json."""
     is_whole = (directory / "tokenizer.json").exists()
-    tokenizer_class = PreTrainedTokenizerFast if is_whole else Qwen2Tokenizer
+    if not is_whole and not all((directory / name).exists() for name in VOCABULARY_FILES):
+        raise WeightsError(f"tokenizer.json is missing, and so is {' or '.join(VOCABULARY_FILES)}")
     try:
-        return tokenizer_class.from_pretrained(directory)
-    except (OSError, ValueError) as exc:
-        raise WeightsError("the tokenizer's files are missing or damaged") from exc
+        return (PreTrainedTokenizerFast if is_whole else Qwen2Tokenizer).from_pretrained(directory)
+    except Exception as exc:
+        raise WeightsError("the tokenizer's files are damaged") from exc
 
 
 def _attention(options: LoadOptions) -> str:
@@ -149,36 +143,3 @@ def _attention(options: LoadOptions) -> str:
     if options.attention == "auto":
         return "flash_attention_2" if can_flash else "sdpa"
     return options.attention
-
-
-def _check_complete(loaded: Mapping[str, Any]) -> None:
-    """Refuse a checkpoint whose tensors are not exactly the network's.
-
-    A wrong name does not stop ``from_pretrained``: it would leave random weights.
-    """
-    wrong_shapes = [
-        f"{_original_name(key)} {tuple(got)} instead of {tuple(expected)}"
-        for key, got, expected in loaded["mismatched_keys"]
-    ]
-    problems = {
-        "missing": [_original_name(key) for key in loaded["missing_keys"]],
-        "unexpected": [_original_name(key) for key in loaded["unexpected_keys"]],
-        "of a wrong shape": wrong_shapes,
-    }
-    listed = [f"{what}: {_listed(keys)}" for what, keys in problems.items() if keys]
-    if listed:
-        raise WeightsError(f"tensors do not match the architecture; {'; '.join(listed)}")
-
-
-def _original_name(key: str) -> str:
-    for theirs, ours in PREFIXES:
-        if key.startswith(ours):
-            return theirs + key[len(ours) :]
-    return key
-
-
-def _listed(keys: Iterable[str]) -> str:
-    first, *others = sorted(keys)
-    listed = [first, *others[: MAX_LISTED_KEYS - 1]]
-    rest = len(others) + 1 - len(listed)
-    return ", ".join(listed) + (f" and {rest} more" if rest else "")
