@@ -19,7 +19,7 @@ from api.json_text import parse_json
 from contracts.errors import MediaKind, QueueFull, RequestTooLarge, UnsupportedContentType
 from contracts.settings import Settings
 
-MB = 1_000_000
+MB = 1 << 20
 SMALL_BYTES = 65_536  # a body that says it is no longer than this needs no place
 THREAD_BYTES = 1_000_000  # longer JSON is parsed beside the event loop
 

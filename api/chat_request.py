@@ -68,12 +68,12 @@ def read_chat(value: object, rules: ChatRules, settings: Settings) -> ChatReques
     Raises:
         RequestError: Or one of its kinds, for whatever is wrong.
     """
+    if not rules.has_any_model and isinstance(value, dict):
+        check_model(value.get("model"), settings)
     try:
         body = ChatBody.model_validate(value)
     except ValidationError as exc:
         raise request_error(exc) from exc
-    if not rules.has_any_model:
-        check_model(body.model, settings)
     _check_features(body)
     sampling = sampling_of(body, rules, settings)
     draft = draft_of(body, rules.max_messages, rules.max_part_chars, settings)

@@ -2,9 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass, field
-from typing import Protocol, runtime_checkable
 
 from api.deps import Deps
 from api.drafts import Draft, read_draft
@@ -53,11 +52,6 @@ class Answer:
     timings: Timings
 
 
-@runtime_checkable
-class _Closable(Protocol):
-    async def aclose(self) -> None: ...
-
-
 class Generation:
     """An admitted request: nothing can refuse it any more, its text is yet to come.
 
@@ -65,7 +59,10 @@ class Generation:
     """
 
     def __init__(
-        self, messages: tuple[ChatMessage, ...], num_choices: int, deltas: AsyncIterator[TokenDelta]
+        self,
+        messages: tuple[ChatMessage, ...],
+        num_choices: int,
+        deltas: AsyncGenerator[TokenDelta, None],
     ) -> None:
         self.messages = messages
         self.num_choices = num_choices
@@ -95,8 +92,7 @@ class Generation:
 
     async def aclose(self) -> None:
         """End the work, wherever it is."""
-        if isinstance(self._deltas, _Closable):
-            await self._deltas.aclose()
+        await self._deltas.aclose()
 
     async def answer(self) -> Answer:
         """The whole answer."""

@@ -7,7 +7,13 @@ from typing import TypeVar
 from api.chat_schemas import ALL_FRAMES, ChatBody, ProcessorKwargs, VideoKwargs
 from api.part_schemas import ImageUrl, PixelBounds, VideoUrl
 from contracts.chat import Detail
-from contracts.errors import ConflictingParameters, MissingMedia, RequestError, TooManyFrames
+from contracts.errors import (
+    ConflictingParameters,
+    MissingMedia,
+    RequestError,
+    TooManyFrames,
+    UnsupportedParameter,
+)
 from contracts.media import FrameList, FrameSampling, MediaSource, MediaUrl, PixelRange
 from contracts.settings import Settings
 
@@ -76,7 +82,7 @@ def clip_source(
     """A video's URL, or its frames one by one; then ``fps`` is the rate they were taken at.
 
     Raises:
-        RequestError: A span of time was asked of single frames.
+        UnsupportedParameter: A span of time was asked of single frames.
         MissingMedia: One of the frames is empty.
     """
     if isinstance(url, str) and not url.lower().startswith(FRAME_LIST_PREFIX):
@@ -87,7 +93,7 @@ def clip_source(
     for name, seconds in (("start_s", sampling.start_s), ("end_s", sampling.end_s)):
         if seconds is not None:
             message = f"{at}.{name}: expected none, since url is a list of frames"
-            raise RequestError(message, param=f"{at}.{name}")
+            raise UnsupportedParameter(message, param=f"{at}.{name}")
     return FrameList(tuple(urls), sampling.fps or 1.0), replace(sampling, fps=None)
 
 

@@ -11,12 +11,12 @@ def listed_names(settings: Settings) -> tuple[str, str]:
     return settings.served_name, settings.served_name + VISION_SUFFIX
 
 
-def check_model(name: str | None, settings: Settings) -> None:
-    """Check that a request's ``model`` is the one that is served.
+def check_model(name: object, settings: Settings) -> None:
+    """Check that a request's ``model``, where it is a text, is the one that is served.
 
     Raises:
         ModelNotFound: It is another one; the message has the names there are.
     """
     listed = listed_names(settings)
-    if name and name not in listed and name not in settings.model_aliases:
+    if isinstance(name, str) and name not in ("", *listed, *settings.model_aliases):
         raise ModelNotFound(f"model: expected one of {', '.join(listed)}, or none", param="model")
