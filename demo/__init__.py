@@ -1,0 +1,1 @@
+"""The demo model: the world it knows, its training, its report and the checkpoint itself."""

@@ -1,0 +1,221 @@
+"""Stage B: teach the language model to answer, with the eyes frozen.
+
+Many questions share one clip's prefix. Two linear heads, thrown away afterwards, ask the states
+of the prefix for what every answer is made of: how far the object under a token has come since
+the first frame, and, at the end of every frame, what each colour has been and done so far.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.utils.data import DataLoader
+from tqdm import tqdm  # type: ignore[import-untyped]
+from transformers import PreTrainedTokenizerFast
+
+from demo.architecture import HIDDEN, Eyes, Speech
+from demo.clips import UNKNOWN, Sample, Samples, random_sample
+from demo.packing import run_packed
+from demo.pool import Encoded, Lesson, draw_batch, encode, make_lesson, tally
+from demo.scenes import COLOURS, KINDS, MOTIONS
+from demo.vision_training import schedule
+
+TABLE_LAYER = 3  # its output must hold the table; the layers above read it
+SHIFT_LAYER = 1
+RATE = 2e-3
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How long and how large stage B is."""
+
+    steps: int
+    seed: int
+    max_tokens: int = 9600  # of one batch, prefixes and questions together
+    pool_size: int = 6000
+    fresh: int = 4  # samples that join the pool at every step
+    num_short: int = 1200  # samples until clips have their usual length
+    rate: float = RATE
+
+
+class Pupil(nn.Module):
+    """The language model with the two heads that teach it."""
+
+    def __init__(self, vocab_size: int) -> None:
+        super().__init__()
+        self.speech = Speech(vocab_size)
+        self.table_head = nn.Linear(HIDDEN, len(COLOURS) * (2 + len(KINDS) + len(MOTIONS)))
+        self.shift_head = nn.Linear(HIDDEN, 2)
+
+    def forward(self, lesson: Lesson) -> tuple[Tensor, Tensor, Tensor]:
+        """Answer loss, loss of the heads, and whether each answer is right: bool (B, K)."""
+        final, states = run_packed(self.speech.language, lesson.packed)
+        taught = lesson.packed.targets != UNKNOWN
+        logits = self.speech.language.lm_head(final[taught]).float()
+        wanted = lesson.packed.targets[taught]
+        is_wrong = torch.zeros_like(taught)
+        is_wrong[taught] = logits.argmax(-1) != wanted
+        heads = self._table_loss(lesson, states) + self._shift_loss(lesson, states)
+        return functional.cross_entropy(logits, wanted), heads, ~is_wrong.any(-1)
+
+    def _table_loss(self, lesson: Lesson, states: list[Tensor]) -> Tensor:
+        ends, kinds, motions = [], [], []
+        for row, start, item in zip(
+            states[TABLE_LAYER], lesson.block_starts, lesson.encoded, strict=True
+        ):
+            if len(item.frame_ends):
+                ends.append(row[start + item.frame_ends])
+                kinds.append(torch.from_numpy(item.sample.table.kind))
+                motions.append(torch.from_numpy(item.sample.table.motion))
+        if not ends:
+            return torch.zeros(())
+        read = self.table_head(torch.cat(ends)).float().unflatten(-1, (len(COLOURS), -1))
+        kind, motion = read.split([1 + len(KINDS), 1 + len(MOTIONS)], -1)
+        return _entropy(kind, torch.cat(kinds)) + _entropy(motion, torch.cat(motions))
+
+    def _shift_loss(self, lesson: Lesson, states: list[Tensor]) -> Tensor:
+        tokens, shifts = [], []
+        for row, start, item in zip(
+            states[SHIFT_LAYER], lesson.block_starts, lesson.encoded, strict=True
+        ):
+            if item.cell_places is not None:
+                frame, cell = torch.from_numpy(item.sample.cells).nonzero(as_tuple=True)
+                colour = torch.from_numpy(item.sample.cells)[frame, cell] - 1
+                tokens.append(row[start + item.cell_places[frame, cell]])
+                shifts.append(torch.from_numpy(item.sample.shift)[frame, colour])
+        if not tokens or not sum(len(part) for part in tokens):
+            return torch.zeros(())
+        off: Tensor = self.shift_head(torch.cat(tokens)).float() - torch.cat(shifts)
+        far: Tensor = off.abs().sum(-1).mean()
+        return 2.0 * far
+
+
+def _entropy(logits: Tensor, labels: Tensor) -> Tensor:
+    return functional.cross_entropy(logits.flatten(0, -2), labels.flatten(), ignore_index=UNKNOWN)
+
+
+class Teacher:
+    """Stage B as it runs: the pupil, the pool of samples and the state of the optimizer."""
+
+    def __init__(
+        self, work: Path, plan: Plan, eyes: Eyes, tokenizer: PreTrainedTokenizerFast
+    ) -> None:
+        torch.manual_seed(plan.seed)
+        self._path, self._plan, self._eyes, self._tokenizer = (
+            work / "speech.pt",
+            plan,
+            eyes,
+            tokenizer,
+        )
+        self.pupil = Pupil(len(tokenizer))
+        self._optimizer = torch.optim.AdamW(
+            self.pupil.parameters(), lr=plan.rate, weight_decay=0.01
+        )
+        self._first = self._resume() if self._path.exists() else 0
+        self._rng = Random(f"{plan.seed}/{self._first}")
+        self._right, self._total = Counter[str](), Counter[str]()
+
+    def run(self) -> None:
+        """Teach to the end of the plan."""
+        plan = self._plan
+        num_short = plan.num_short if self._first == 0 else 0
+        loader = DataLoader(
+            Samples(f"{plan.seed}/{self._first}", num_short), batch_size=None, num_workers=1,
+            prefetch_factor=64,
+        )  # fmt: skip
+        source = iter(loader)
+        pool = self._fresh(source, 200)
+        exam = encode(self._eyes, [random_sample(Random(f"exam {i}")) for i in range(90)])
+        bar = tqdm(range(self._first, plan.steps), "speech", plan.steps, initial=self._first)
+        for step in bar:
+            self._renew(pool, self._fresh(source, plan.fresh))
+            loss, heads = self._step(step, pool)
+            if step % 20 == 0:
+                bar.set_postfix(loss=f"{loss:.3f}", heads=f"{heads:.3f}")
+            if (step + 1) % 200 == 0 or step + 1 == plan.steps:
+                tqdm.write(f"speech {step + 1} loss {loss:.3f} heads {heads:.3f}")
+                tqdm.write(f"  trained {_shares(self._right, self._total)}")
+                tqdm.write(f"  held out {_shares(*examine(self.pupil, self._tokenizer, exam))}")
+                self._right, self._total = Counter(), Counter()
+                self._save(step + 1)
+
+    def _fresh(self, source: Iterator[Sample], count: int) -> list[Encoded]:
+        fresh: list[Encoded] = []
+        while len(fresh) < count:
+            fresh += encode(self._eyes, [next(source) for _ in range(min(count, 8))])
+        return fresh[:count]
+
+    def _renew(self, pool: list[Encoded], fresh: list[Encoded]) -> None:
+        for item in fresh:
+            if len(pool) < self._plan.pool_size:
+                pool.append(item)
+            else:
+                pool[self._rng.randrange(len(pool))] = item
+
+    def _step(self, step: int, pool: list[Encoded]) -> tuple[float, float]:
+        plan, rng = self._plan, self._rng
+        for group in self._optimizer.param_groups:
+            group["lr"] = plan.rate * schedule(step, plan.steps, warm_up=100)
+        many, longest = (12, 27) if rng.random() < 0.55 else (8, 60)
+        batch = draw_batch(rng, pool, plan.max_tokens)
+        with torch.autocast("cpu", torch.bfloat16):
+            lesson = make_lesson(
+                rng, self.pupil.speech, self._tokenizer, batch, num_questions=many, longest=longest
+            )
+            loss, heads, is_right = self.pupil(lesson)
+        self._optimizer.zero_grad()
+        (loss + 0.5 * heads).backward()
+        nn.utils.clip_grad_norm_(self.pupil.parameters(), 1.0)
+        self._optimizer.step()
+        right, total = tally(lesson, is_right)
+        self._right += right
+        self._total += total
+        return float(loss.detach()), float(heads.detach())
+
+    def _save(self, step: int) -> None:
+        state = {
+            "pupil": self.pupil.state_dict(),
+            "optimizer": self._optimizer.state_dict(),
+            "step": step,
+        }
+        torch.save(state, self._path.with_suffix(".tmp"))
+        self._path.with_suffix(".tmp").replace(self._path)
+
+    def _resume(self) -> int:
+        state = torch.load(self._path)
+        self.pupil.load_state_dict(state["pupil"])
+        self._optimizer.load_state_dict(state["optimizer"])
+        return int(state["step"])
+
+
+@torch.no_grad()
+def examine(
+    pupil: Pupil, tokenizer: PreTrainedTokenizerFast, exam: list[Encoded]
+) -> tuple[Counter[str], Counter[str]]:
+    """Held-out wordings on held-out samples: a right answer is the whole greedy answer."""
+    right: Counter[str] = Counter()
+    total: Counter[str] = Counter()
+    ordered = sorted(exam, key=len)
+    for start in range(0, len(ordered), 6):
+        rng = Random(start)
+        batch = ordered[start : start + 6]
+        lesson = make_lesson(rng, pupil.speech, tokenizer, batch, num_questions=8, split="held_out")
+        with torch.autocast("cpu", torch.bfloat16):
+            _, _, is_right = pupil(lesson)
+        some_right, some_total = tally(lesson, is_right)
+        right += some_right
+        total += some_total
+    return right, total
+
+
+def _shares(right: Counter[str], total: Counter[str]) -> str:
+    parts = [f"{kind} {right[kind] / total[kind]:.3f}" for kind in sorted(total)]
+    whole = sum(right.values()) / max(sum(total.values()), 1)
+    return f"all {whole:.3f}: " + ", ".join(parts)
