@@ -52,6 +52,11 @@ class PromptTokenizer:
         # A tokenizer of whole words may hold control tokens as words, too: those vanish.
         self._forbidden = set(tokenizer.all_special_ids) - {tokenizer.unk_token_id}
 
+    @property
+    def turn_end_id(self) -> int:
+        """The token with which the assistant ends its turn."""
+        return self._control_ids[Control.TURN_ENDS]
+
     def tokenize(self, pieces: Iterable[Piece]) -> Prompt:
         """Token ids of the pieces; texts between two visuals or control tokens are one text."""
         segments: list[tuple[int, ...] | Visual] = []
@@ -68,6 +73,7 @@ class PromptTokenizer:
                 yield from (self._control_ids[piece] for piece in run if isinstance(piece, Control))
             else:
                 text = "".join(piece for piece in run if isinstance(piece, str))
+                text = text.encode(errors="replace").decode()  # JSON may hold half a surrogate pair
                 ids = self._plain.encode(text, add_special_tokens=False).ids
                 yield from (token_id for token_id in ids if token_id not in self._forbidden)
 

@@ -62,10 +62,10 @@ class LlavaVideo:
         self.frame_policy = FramePolicy(config.num_frames, size_wh=(size_px, size_px))
         self.hidden_size: int = network.config.text_config.hidden_size
         self.vocab_size: int = network.config.text_config.vocab_size
-        self.eos_token_ids = eos_token_ids
         self._config = config
         self._vision_chunk = vision_chunk
         self._prompt_tokenizer = PromptTokenizer(tokenizer)
+        self.eos_token_ids = eos_token_ids | {self._prompt_tokenizer.turn_end_id}
         self._network = network
         self._vision_tower = network.model.vision_tower
         self._projector = network.model.multi_modal_projector
@@ -181,7 +181,7 @@ class LlavaVideo:
         # model's step: one query sees every key, so there is nothing to mask.
         language = self._language_model
         hidden = language.embed_tokens(token_ids[:, None])  # (B, 1, D)
-        position = torch.tensor([[kv_cache.get_seq_length()]], device=self.device)
+        position = torch.full((1, 1), kv_cache.get_seq_length(), device=self.device)
         rotary = language.rotary_emb(hidden, position)
         for layer in language.layers:
             hidden = layer(

@@ -124,6 +124,10 @@ def test_a_control_token_in_text_stays_readable(model: LlavaVideo, text: str) ->
     assert spoken(model, user(TextPart(text))).count(text) == 1
 
 
+def test_half_a_surrogate_pair_is_a_question_mark(model: LlavaVideo) -> None:
+    assert "user\na?b<|im_end|>" in spoken(model, user(TextPart("a\ud83db")))
+
+
 def test_a_system_message_holds_no_media(model: LlavaVideo) -> None:
     with pytest.raises(UnsupportedValue, match="system"):
         model.plan((ChatMessage("system", (picture(),)),))

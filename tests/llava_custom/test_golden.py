@@ -2,11 +2,14 @@
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from copy import deepcopy
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
+from transformers import DynamicCache
 
 from contracts.chat import ChatMessage, ImagePart, TextPart, VideoPart
 from contracts.media import Clip, Frame, Picture
@@ -55,20 +58,33 @@ def prompt(case: str, model: LlavaVideo, vectors: Golden, cases: Mapping[str, An
     return model._prompt_tokenizer.tokenize(pieces(cases[case]["prompt"], visuals))
 
 
-@pytest.fixture(scope="session")
-def encoded() -> dict[tuple[int, str], list[Tensor]]:
+@dataclass(frozen=True)
+class Reading:
+    """A case's prompt, encoded and read by one model; ``kv_cache`` is to be copied before use."""
+
+    blocks: list[Tensor]
+    inputs_embeds: Tensor
+    hidden: Tensor
+    kv_cache: DynamicCache
+
+
+@pytest.fixture(scope="module")
+def readings() -> dict[tuple[int, str], Reading]:
     return {}
 
 
 @pytest.fixture
-def blocks(
-    case: str, model: LlavaVideo, prompt: Prompt, encoded: dict[tuple[int, str], list[Tensor]]
-) -> list[Tensor]:
-    """The visual blocks of a case, computed once by each model."""
+def reading(
+    case: str, model: LlavaVideo, prompt: Prompt, readings: dict[tuple[int, str], Reading]
+) -> Reading:
+    """What a model makes of a case, computed once."""
     key = (id(model), case)
-    if key not in encoded:
-        encoded[key] = [model.encode(visual) for visual in prompt.visuals]
-    return encoded[key]
+    if key not in readings:
+        blocks = [model.encode(visual) for visual in prompt.visuals]
+        inputs_embeds, kv_cache = model.embed(prompt, blocks), model.new_kv_cache()
+        hidden = model.hidden_states(inputs_embeds, kv_cache)
+        readings[key] = Reading(blocks, inputs_embeds, hidden, kv_cache)
+    return readings[key]
 
 
 def media(vectors: Golden) -> Iterator[ImagePart | VideoPart]:
@@ -106,9 +122,9 @@ def penalised(logits: Tensor, used: list[int], penalty: float) -> Tensor:
     return scores
 
 
-def greedy(model: LlavaVideo, inputs_embeds: Tensor, num_tokens: int, penalty: float) -> list[int]:
-    kv_cache = model.new_kv_cache()
-    logits = model.prefill(inputs_embeds, kv_cache)
+def greedy(model: LlavaVideo, reading: Reading, num_tokens: int, penalty: float) -> list[int]:
+    kv_cache = deepcopy(reading.kv_cache)
+    logits = model.logits(reading.hidden[:, -1])
     token_ids: list[int] = []
     while len(token_ids) < num_tokens:
         chosen = penalised(logits, token_ids, penalty).argmax(-1)
@@ -185,35 +201,28 @@ def test_the_tower_the_projector_and_the_pool_are_the_original_s(
 
 
 @pytest.mark.parametrize("case", [*VIDEOS, "image_anyres"])
-def test_visual_blocks_are_the_original_s(blocks: list[Tensor], vectors: Golden) -> None:
-    block = blocks[0]
+def test_visual_blocks_are_the_original_s(reading: Reading, vectors: Golden) -> None:
+    block = reading.blocks[0]
     assert_close(block[vectors["vision_feature_rows"]], vectors["vision_features"], FEATURES)
     assert_close(block.sum(-1), vectors["vision_features_rowsum"], FEATURES)
 
 
 @pytest.mark.parametrize("case", [*VIDEOS, "image_anyres"])
-def test_text_is_embedded_around_the_block(
-    model: LlavaVideo, prompt: Prompt, vectors: Golden
-) -> None:
-    blank = torch.zeros(prompt.visuals[0].num_tokens, model.hidden_size)
-    inputs_embeds = model.embed(prompt, [blank])[0]
+def test_text_is_embedded_around_the_block(reading: Reading, vectors: Golden) -> None:
+    inputs_embeds = reading.inputs_embeds[0]
     before, after = vectors["text_embeds_before"], vectors["text_embeds_after"]
     assert_close(inputs_embeds[: len(before)], before, 0)
     assert_close(inputs_embeds[-len(after) :], after, 0)
 
 
 @pytest.mark.parametrize("case", ["multi_image_pad"])
-def test_several_pictures_are_embedded_in_their_places(
-    model: LlavaVideo, prompt: Prompt, blocks: list[Tensor], vectors: Golden
-) -> None:
-    assert_close(model.embed(prompt, blocks)[0, ::4], vectors["inputs_embeds_s4"], FEATURES)
+def test_several_pictures_are_embedded_in_their_places(reading: Reading, vectors: Golden) -> None:
+    assert_close(reading.inputs_embeds[0, ::4], vectors["inputs_embeds_s4"], FEATURES)
 
 
 @pytest.mark.parametrize("case", CHANGES)
-def test_logits_are_the_original_s(
-    model: LlavaVideo, prompt: Prompt, blocks: list[Tensor], vectors: Golden
-) -> None:
-    hidden = model.hidden_states(model.embed(prompt, blocks), model.new_kv_cache())[0]
+def test_logits_are_the_original_s(model: LlavaVideo, reading: Reading, vectors: Golden) -> None:
+    hidden = reading.hidden[0]
     positions = vectors.get("logits_positions", torch.arange(len(hidden)))
     assert_close(model.logits(hidden[positions]), vectors["logits"], LOGITS)
 
@@ -223,12 +232,7 @@ def test_logits_are_the_original_s(
     ("key", "penalty"), [("greedy_new_tokens", 1.0), ("greedy_new_tokens_rep105", 1.05)]
 )
 def test_greedy_answers_are_the_original_s(
-    model: LlavaVideo,
-    prompt: Prompt,
-    blocks: list[Tensor],
-    vectors: Golden,
-    key: str,
-    penalty: float,
+    model: LlavaVideo, reading: Reading, vectors: Golden, key: str, penalty: float
 ) -> None:
     expected = vectors[key].tolist()
-    assert greedy(model, model.embed(prompt, blocks), len(expected), penalty) == expected
+    assert greedy(model, reading, len(expected), penalty) == expected

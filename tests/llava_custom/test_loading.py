@@ -9,7 +9,7 @@ from torch import Tensor
 
 from contracts.chat import ChatMessage, TextPart
 from contracts.errors import WeightsError
-from llava_custom import LlavaVideo, LoadOptions, load_checkpoint
+from llava_custom import LlavaVideo, LoadOptions, load_checkpoint, read_config
 
 Copy = Callable[[Mapping[str, object]], Path]
 Load = Callable[[Mapping[str, object], LoadOptions], LlavaVideo]
@@ -143,10 +143,19 @@ def test_an_index_without_files_is_refused(copy_checkpoint: Copy) -> None:
     assert "weight_map" in refusal(str(checkpoint))
 
 
-def test_a_path_that_is_nowhere_is_refused_without_saying_where(tmp_path: Path) -> None:
-    message = refusal(str(tmp_path / "absent"))
-    assert "'absent'" in message
-    assert str(tmp_path) not in message
+@pytest.mark.parametrize("read", [read_config, lambda path: load_checkpoint(path, LoadOptions())])
+def test_a_path_that_is_nowhere_is_refused_without_saying_where(
+    tmp_path: Path, read: Callable[[str], object]
+) -> None:
+    with pytest.raises(WeightsError, match="'absent'") as caught:
+        read(str(tmp_path / "absent"))
+    assert str(tmp_path) not in str(caught.value)
+
+
+def test_the_end_of_a_turn_ends_an_answer_whatever_the_config_says(copy_checkpoint: Copy) -> None:
+    checkpoint = copy_checkpoint({"eos_token_id": 256})
+    (checkpoint / "generation_config.json").unlink()
+    assert load_checkpoint(str(checkpoint), LoadOptions()).eos_token_ids == {256, 258}
 
 
 def test_a_tokenizer_of_vocabulary_and_merges_gives_the_same_ids(
