@@ -17,7 +17,6 @@ from ipaddress import (
 )
 
 NAT64 = IPv6Network("64:ff9b::/96")  # RFC 6052
-IPV4_COMPATIBLE = IPv6Network("::/96")  # RFC 4291, obsolete and still routed by some
 
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
@@ -62,13 +61,11 @@ class AddressRules:
 
     def allows(self, address: Address) -> bool:
         """Whether an address is public or allowed, and so is every one that it stands for."""
-        return all(self._allows_itself(one) for one in (address, *_embedded(address)))
+        return all(self._allows_itself(one) for one in _reached(address))
 
     def _allows_itself(self, address: Address) -> bool:
         if any(address in network for network in self.networks):
             return True
-        if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
-            return True  # only a way to write the IPv4 address, which is judged itself
         return address.is_global and not (address.is_multicast or address.is_reserved)
 
 
@@ -79,15 +76,16 @@ def _network(text: str) -> Network | None:
         return None
 
 
-def _embedded(address: Address) -> Iterator[Address]:
-    """IPv4 addresses that packets to an IPv6 address may be sent on to."""
+def _reached(address: Address) -> Iterator[Address]:
+    """Where packets to an address end up: itself, or the IPv4 addresses written into it."""
     if isinstance(address, IPv4Address):
-        return
-    if address.ipv4_mapped is not None:
+        yield address
+    elif address.ipv4_mapped is not None:
         yield address.ipv4_mapped
-    if address.sixtofour is not None:
-        yield address.sixtofour
-    if address.teredo is not None:
-        yield from address.teredo
-    if address in NAT64 or address in IPV4_COMPATIBLE:
+    elif address in NAT64:
         yield IPv4Address(int(address) & 0xFFFFFFFF)
+    else:
+        yield address
+        if address.sixtofour is not None:
+            yield address.sixtofour
+        yield from address.teredo or ()

@@ -73,6 +73,8 @@ def open_video(fd: int, max_pixels: int, *, is_known_format: bool) -> OpenVideo:
         stream = _choose_stream(container)
         codec = stream.codec_context
         _check_size(codec.width, codec.height, max_pixels)
+        if not codec.width:  # the probe gave up on it, perhaps because it is too large
+            _check_declared_size(fd, max_pixels)
     except BaseException:
         container.close()
         raise
@@ -91,12 +93,28 @@ def _open_container(fd: int, max_pixels: int, *, is_known_format: bool) -> Input
     }
     try:
         return av.open("fd:", options=options, metadata_errors="replace", timeout=TIME_OUT_S)
+    except MemoryError:  # FFmpeg's own is one too
+        raise
     except (av.FFmpegError, ValueError):
         if is_known_format:
             message = "the video is damaged: no part of it could be opened"
             raise ParseError(message, kind="video") from None
         message = f"expected a video ({ACCEPTED_VIDEOS}), got content that is none of them"
         raise UnsupportedMediaType(message, kind="video") from None
+
+
+def _check_declared_size(fd: int, max_pixels: int) -> None:
+    """Look at the sizes that the container's header says, with every decoder switched off."""
+    os.lseek(fd, 0, os.SEEK_SET)
+    options = {
+        "fd": str(fd),
+        "protocol_whitelist": "fd",
+        "format_whitelist": FORMATS,
+        "codec_whitelist": "none",
+    }
+    with av.open("fd:", options=options, metadata_errors="replace", timeout=TIME_OUT_S) as declared:
+        for stream in declared.streams.video:
+            _check_size(stream.codec_context.width, stream.codec_context.height, max_pixels)
 
 
 def _choose_stream(container: InputContainer) -> VideoStream:

@@ -29,6 +29,26 @@ class Decoded:
 
 
 @dataclass(slots=True)
+class _Trust:
+    """Whether pictures are what was encoded; the decoder marks only some of the wrong ones.
+
+    Marked pictures before the first whole one belong to a stream that was joined in its middle;
+    later ones, like errors, spoil everything up to the next whole key frame.
+    """
+
+    is_tainted: bool = False
+    has_begun: bool = False
+
+    def admits(self, picture: VideoFrame) -> bool:
+        if picture.is_corrupt:
+            self.is_tainted = self.is_tainted or self.has_begun or picture.key_frame
+            return False
+        self.is_tainted = self.is_tainted and not picture.key_frame
+        self.has_begun = self.has_begun or not self.is_tainted
+        return not self.is_tainted
+
+
+@dataclass(slots=True)
 class FrameWalk:
     """A place in the stream, moved forward by decoding and to anywhere by jumping."""
 
@@ -70,19 +90,20 @@ class FrameWalk:
         self._frames = self._decode(needs_key=needs_key)
 
     def _decode(self, *, needs_key: bool) -> Iterator[Decoded]:
-        is_tainted, number = False, 0
+        trust, number = _Trust(), 0
         for packet in self._packets(needs_key=needs_key):
             try:
                 pictures = self._send(packet)
-            except av.FFmpegError:
+            except av.FFmpegError as exc:
+                if isinstance(exc, MemoryError):
+                    raise
                 self.num_damaged += 1
-                is_tainted = True
+                trust.is_tainted = True
                 continue
             for picture in pictures:
-                is_tainted = is_tainted and not picture.key_frame
                 position = picture.pts if self.index.has_times else number
                 number += 1
-                if position is not None and not is_tainted:
+                if trust.admits(picture) and position is not None:
                     yield Decoded(position, picture)
 
     def _packets(self, *, needs_key: bool) -> Iterator["Packet[VideoStream] | None"]:

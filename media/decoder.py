@@ -5,7 +5,6 @@ never trouble for the service. Belongs to one event loop. Cancelling ``run`` kil
 """
 
 import asyncio
-import contextlib
 import fcntl
 import json
 import logging
@@ -106,20 +105,28 @@ class Decoder:
     def _submit(self, request: bytes, fds: list[int]) -> None:
         if self._is_closed:
             raise ShuttingDown("the service is stopping")
-        if self._server is None or not self._server.is_alive:
-            if self._server is not None:
-                logger.error("the fork server of the decoders ended and is started again")
-                self._server.close()
+        if self._server is None:
             self._server = _ServerProcess()
-        self._server.send(request, fds)
+        try:
+            self._server.send(request, fds)
+        except OSError:
+            logger.error("the decoders' server had ended; it is started again")
+            self._server.close()
+            self._server = _ServerProcess()
+            self._server.send(request, fds)
 
     async def _wait(self, ours: socket.socket, kind: MediaKind) -> _Ended:
         try:
             async with asyncio.timeout(self._wall_s):
-                return await _receive(ours)
+                ended = await _receive(ours)
         except TimeoutError:
             message = f"decoding took longer than {self._wall_s:g} s"
             raise DecodeLimit(message, kind=kind) from None
+        if ended is not None:
+            return ended
+        if self._is_closed:
+            raise ShuttingDown("the service is stopping")
+        raise RunnerError("the decoders' server ended while it worked on this; send it again")
 
     def _conclude(self, ended: _Ended, kind: MediaKind) -> Answer:
         if ended.exit_code:
@@ -132,14 +139,15 @@ class Decoder:
             raise ParseError(message, kind=kind) from None
 
 
-async def _receive(ours: socket.socket) -> _Ended:
+async def _receive(ours: socket.socket) -> _Ended | None:
+    """How the decoder ended; ``None`` when its server did."""
     loop = asyncio.get_running_loop()
     answer = b""
     while message := await loop.sock_recv(ours, MAX_ANSWER_BYTES):
         if message.startswith(b'{"exit"'):
             return _Ended(answer, int(json.loads(message)["exit"]))
         answer = message
-    raise RunnerError("the decoders' server ended while it worked on this request; send it again")
+    return None
 
 
 def _death(exit_code: int, limits: Limits, kind: MediaKind) -> ServiceError:
@@ -178,7 +186,11 @@ class _ServerProcess:
                 pass_fds=(fd,),
                 stdin=subprocess.DEVNULL,
                 # Only what importing takes: a decoder has no use for the service's secrets.
-                env={"PYTHONPATH": os.pathsep.join([str(ROOT), *filter(None, sys.path)])},
+                env={
+                    "PYTHONPATH": os.pathsep.join(
+                        [str(ROOT), *map(os.path.abspath, filter(None, sys.path))]
+                    )
+                },
                 cwd="/",
                 start_new_session=True,  # Ctrl-C reaches the service, which closes us in order
             )
@@ -186,10 +198,6 @@ class _ServerProcess:
     @property
     def pid(self) -> int:
         return self._process.pid
-
-    @property
-    def is_alive(self) -> bool:
-        return self._process.poll() is None
 
     def send(self, request: bytes, fds: list[int]) -> None:
         try:
@@ -202,8 +210,8 @@ class _ServerProcess:
     def close(self) -> None:
         """Close the socket, which ends the server, and wait for it."""
         self._control.close()
-        with contextlib.suppress(subprocess.TimeoutExpired):
+        try:
             self._process.wait(END_WAIT_S)
-            return
-        self._process.kill()
-        self._process.wait()
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()

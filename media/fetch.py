@@ -10,46 +10,31 @@ Messages never hold the URL, an address or a path: a URL may hold a password.
 
 import asyncio
 import contextlib
-import functools
 import socket
 import tempfile
 import threading
 import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from http.cookiejar import DefaultCookiePolicy
 from typing import BinaryIO
 from urllib.parse import urljoin
 
 import requests
-from requests.adapters import HTTPAdapter
-from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager
-from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.exceptions import HTTPError, NameResolutionError, NewConnectionError
 
-from contracts.errors import DownloadFailed, InvalidUrl, MediaError, UrlNotAllowed
-from media.addresses import Address, AddressRefused, AddressRules
+from contracts.errors import DownloadFailed, InvalidUrl, ShuttingDown, UrlNotAllowed
+from media.addresses import Address, AddressRules
+from media.guarded_http import check_status, guarded_session, translate
 from media.inline import is_remote, too_large
 from media.jobs import MediaKind
+from media.limits import FetchLimits
 from media.sniff import HEAD_BYTES, Content, sniff
 
 MAX_URL_CHARS = 8192
 MAX_REDIRECTS = 5
 CHUNK_BYTES = 1 << 16
 MAX_DOWNLOADS = 32
+STOPPING = "the service is stopping"
 REDIRECTS = (301, 302, 303, 307, 308)
-RETRYABLE_BY_CALLER = (408, 429)
-HEADERS = {"User-Agent": "Lookout", "Accept": "*/*", "Accept-Encoding": "identity"}
-NOT_ALLOWED = "the URL's host is not allowed: expected a public host or one in VLM_MEDIA_ALLOW"
-
-
-@dataclass(frozen=True, slots=True)
-class FetchLimits:
-    """Bytes of the body, and seconds from the first packet to the last."""
-
-    max_bytes: int
-    total_s: float
 
 
 class Aborted(Exception):
@@ -69,7 +54,7 @@ class Transfer:
     deadline_s: float = field(init=False)
     _started_s: float = field(default_factory=time.monotonic)
     _lock: threading.Lock = field(default_factory=threading.Lock)
-    _socket: socket.socket | None = None
+    _control: socket.socket | None = None
     _file: BinaryIO | None = None
     _is_aborted: bool = False
 
@@ -85,64 +70,58 @@ class Transfer:
         """
         file: BinaryIO = tempfile.TemporaryFile()  # noqa: SIM115  # handed on; closed on any error
         try:
-            with self._session() as session:
+            with guarded_session(self.connect, self.verify) as session:
                 self._follow(session, file)
             file.seek(0)
             self._hand_over(file)
         except BaseException:
             file.close()
             raise
+        finally:
+            self._control_socket(None)
         return file
 
     def abort(self) -> None:
         """End the download at once; its file, if it is complete, is closed."""
         with self._lock:
             self._is_aborted = True
-            if self._socket is not None:
+            if self._control is not None:
                 with contextlib.suppress(OSError):
-                    self._socket.shutdown(socket.SHUT_RDWR)
+                    self._control.shutdown(socket.SHUT_RDWR)
             if self._file is not None:
                 self._file.close()
 
     def connect(self, host: str, port: int) -> socket.socket:
         """Connect to one of the checked addresses of a host."""
         error: OSError = OSError("no address")
-        for address in self.rules.resolve(host, port):
+        addresses = self.rules.resolve(host, port)
+        for tried, address in enumerate(addresses):
+            left_s = self.deadline_s - time.monotonic()
             try:
-                return self._connect_to(address, port)
+                return self._connect_to(address, port, left_s / (len(addresses) - tried))
             except OSError as exc:
                 error = exc
         raise error
 
-    def _connect_to(self, address: Address, port: int) -> socket.socket:
+    def _connect_to(self, address: Address, port: int, time_out_s: float) -> socket.socket:
         family = socket.AF_INET if address.version == 4 else socket.AF_INET6
         opened = socket.socket(family, socket.SOCK_STREAM)
         try:
-            opened.settimeout(max(0.001, self.deadline_s - time.monotonic()))
-            with self._lock:
-                self._check_abort()
-                self._socket = opened
+            opened.settimeout(max(0.001, time_out_s))
+            self._control_socket(opened.dup())  # TLS takes the descriptor away from `opened`
             opened.connect((str(address), port))
         except BaseException:
             opened.close()
             raise
         return opened
 
-    def _session(self) -> requests.Session:
-        session = requests.Session()
-        session.trust_env = False
-        session.verify = self.verify
-        session.headers.update(HEADERS)
-        session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-        session.mount("http://", GuardedAdapter(self.connect))
-        session.mount("https://", GuardedAdapter(self.connect))
-        return session
-
     def _follow(self, session: requests.Session, file: BinaryIO) -> None:
         url = self.url
         for _ in range(MAX_REDIRECTS + 1):
             check_url(url, self.kind)
-            with session.get(url, stream=True, allow_redirects=False) as response:
+            with session.get(
+                url, stream=True, allow_redirects=False, timeout=self.limits.total_s
+            ) as response:
                 if response.status_code not in REDIRECTS:
                     check_status(response.status_code, self.kind)
                     self._receive(response, file)
@@ -169,6 +148,15 @@ class Transfer:
                 raise too_large(limits.max_bytes, self.kind)
             file.write(chunk)
 
+    def _control_socket(self, control: socket.socket | None) -> None:
+        """Keep, until the next one, what ``abort`` shuts the connection down with."""
+        with self._lock:
+            if self._control is not None:
+                self._control.close()
+            self._control = control
+            if control is not None:
+                self._check_abort()
+
     def _limits_for(self, content: Content) -> FetchLimits:
         """The limits of a video, where one may come instead of a picture."""
         if self.video_limits is None or content.family != "video":
@@ -194,6 +182,7 @@ class Fetcher:
         self._verify = verify
         self._threads = ThreadPoolExecutor(MAX_DOWNLOADS, thread_name_prefix="fetch")
         self._transfers: set[Transfer] = set()
+        self._is_closed = False
 
     async def fetch(
         self,
@@ -214,6 +203,8 @@ class Fetcher:
         Raises:
             MediaError: The URL, the host or the body is not acceptable.
         """
+        if self._is_closed:
+            raise ShuttingDown(STOPPING)
         check_url(url, kind)
         transfer = Transfer(url, kind, limits, video_limits, self._rules, self._verify)
         self._transfers.add(transfer)
@@ -223,15 +214,18 @@ class Fetcher:
         try:
             await _wait(future, transfer)
             return future.result()
-        except BaseException:
+        except BaseException as exc:
             transfer.abort()
             future.add_done_callback(_retrieve)
+            if self._is_closed and isinstance(exc, Exception):
+                raise ShuttingDown(STOPPING) from None
             raise
         finally:
             self._transfers.discard(transfer)
 
     async def close(self) -> None:
         """End every download."""
+        self._is_closed = True
         for transfer in self._transfers:
             transfer.abort()
         await asyncio.to_thread(self._threads.shutdown)
@@ -264,91 +258,3 @@ def check_url(url: str, kind: MediaKind) -> None:
         raise InvalidUrl(message, kind=kind)
     if not is_remote(url, kind):
         raise UrlNotAllowed("expected an http or https URL", kind=kind)
-
-
-def check_status(status: int, kind: MediaKind) -> None:
-    """Refuse any answer but success.
-
-    Raises:
-        InvalidUrl: The host says that there is no such thing for us.
-        DownloadFailed: The host has trouble of its own.
-    """
-    if 200 <= status < 300:
-        return
-    message = f"the URL's host answered with status {status}"
-    if 400 <= status < 500 and status not in RETRYABLE_BY_CALLER:
-        raise InvalidUrl(message, kind=kind)
-    raise DownloadFailed(message, kind=kind)
-
-
-# Most specific first. Foreign texts hold URLs and addresses, so none is passed on.
-FAILURES: tuple[tuple[type[Exception], type[MediaError], str], ...] = (
-    (AddressRefused, UrlNotAllowed, NOT_ALLOWED),
-    (requests.exceptions.InvalidURL, InvalidUrl, "expected a URL of the form https://host/path"),
-    (requests.exceptions.InvalidSchema, UrlNotAllowed, "expected an http or https URL"),
-    (requests.exceptions.MissingSchema, InvalidUrl, "expected a URL with http:// or https://"),
-    (requests.exceptions.SSLError, DownloadFailed, "the host's TLS certificate is not valid"),
-    (requests.exceptions.Timeout, DownloadFailed, "the host did not answer in time"),
-    (requests.exceptions.ConnectionError, DownloadFailed, "the host could not be reached"),
-    (requests.exceptions.RequestException, DownloadFailed, "the download broke off"),
-    (HTTPError, DownloadFailed, "the download broke off"),
-    (UnicodeError, InvalidUrl, "expected a URL of the form https://host/path"),
-    (ValueError, InvalidUrl, "expected a URL of the form https://host/path"),
-    (OSError, DownloadFailed, "the host could not be reached"),
-)
-
-
-def translate(run: Callable[[], BinaryIO], kind: MediaKind) -> Callable[[], BinaryIO]:
-    """Make a transfer raise errors of ours only, without a cause that would print the URL."""
-
-    @functools.wraps(run)
-    def translated() -> BinaryIO:
-        try:
-            return run()
-        except tuple(theirs for theirs, _, _ in FAILURES) as exc:
-            ours, message = next((o, m) for theirs, o, m in FAILURES if isinstance(exc, theirs))
-            raise ours(message, kind=kind) from None
-
-    return translated
-
-
-Connect = Callable[[str, int], socket.socket]
-
-
-class GuardedAdapter(HTTPAdapter):
-    """Lets requests connect through a function of ours, and retry nothing."""
-
-    def __init__(self, connect: Connect) -> None:
-        self._connect = connect
-        super().__init__(max_retries=0)
-
-    def init_poolmanager(self, *args: object, **kwargs: object) -> None:
-        """Make connections that know where they may go; the URL's name stays for Host and TLS."""
-        self.poolmanager = PoolManager(num_pools=1, maxsize=1)
-        self.poolmanager.pool_classes_by_scheme = guarded_pools(self._connect)
-
-
-def guarded_pools(connect: Connect) -> dict[str, type[HTTPConnectionPool]]:
-    """Pools of urllib3 whose connections are opened by ``connect``."""
-
-    def open_socket(connection: HTTPConnection) -> socket.socket:
-        try:
-            return connect(connection.host, connection.port)
-        except socket.gaierror as exc:
-            raise NameResolutionError(connection.host, connection, exc) from exc
-        except OSError as exc:
-            raise NewConnectionError(connection, "no connection") from exc
-
-    class GuardedConnection(HTTPConnection):
-        _new_conn = open_socket
-
-    class GuardedTlsConnection(HTTPSConnection):
-        _new_conn = open_socket
-
-    class GuardedPool(HTTPConnectionPool):
-        ConnectionCls = GuardedConnection
-
-    class GuardedTlsPool(HTTPSConnectionPool):
-        ConnectionCls = GuardedTlsConnection
-
-    return {"http": GuardedPool, "https": GuardedTlsPool}

@@ -51,13 +51,14 @@ NICENESS = 5
 PR_SET_PDEATHSIG = 1
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Child:
     """A running decoder."""
 
     pid: int
     pid_fd: int
     job_socket: socket.socket
+    is_awaited: bool = True
 
 
 class ForkServer:
@@ -65,6 +66,7 @@ class ForkServer:
 
     def __init__(self, control: socket.socket) -> None:
         self._control = control
+        self._children: set[Child] = set()
         self._selector = selectors.DefaultSelector()
         self._selector.register(control, selectors.EVENT_READ)
 
@@ -92,12 +94,16 @@ class ForkServer:
         os.close(pixels_fd)
         os.close(input_fd)
         child = Child(pid, os.pidfd_open(pid), socket.socket(fileno=job_fd))
+        self._children.add(child)
         self._selector.register(child.job_socket, selectors.EVENT_READ, child)
         self._selector.register(child.pid_fd, selectors.EVENT_READ, child)
         return True
 
     def _abandon(self, child: Child) -> None:
         """Nobody waits for this one any more; it is reaped when it is dead."""
+        if child not in self._children:
+            return  # it ended in the same moment
+        child.is_awaited = False
         self._selector.unregister(child.job_socket)
         signal.pidfd_send_signal(child.pid_fd, signal.SIGKILL)
 
@@ -105,7 +111,8 @@ class ForkServer:
         _, status = os.waitpid(child.pid, 0)
         self._selector.unregister(child.pid_fd)
         os.close(child.pid_fd)
-        if child.job_socket in self._selector.get_map():
+        self._children.discard(child)
+        if child.is_awaited:
             self._selector.unregister(child.job_socket)
         ended = json.dumps({"exit": os.waitstatus_to_exitcode(status)})
         with contextlib.suppress(OSError):  # nobody waits
@@ -113,10 +120,9 @@ class ForkServer:
         child.job_socket.close()
 
     def _kill_all(self) -> None:
-        for key in list(self._selector.get_map().values()):
-            if isinstance(key.data, Child) and isinstance(key.fileobj, int):
-                signal.pidfd_send_signal(key.data.pid_fd, signal.SIGKILL)
-                os.waitpid(key.data.pid, 0)
+        for child in self._children:
+            signal.pidfd_send_signal(child.pid_fd, signal.SIGKILL)
+            os.waitpid(child.pid, 0)
 
 
 def become_decoder(message: bytes, fds: tuple[int, int, int]) -> NoReturn:

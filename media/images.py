@@ -11,7 +11,15 @@ import zlib
 from typing import BinaryIO
 
 import numpy as np
-from PIL import Image, ImageFile
+from PIL import (  # the readers register themselves; without them Pillow imports every one it has
+    BmpImagePlugin,  # noqa: F401
+    GifImagePlugin,  # noqa: F401
+    Image,
+    ImageFile,
+    JpegImagePlugin,  # noqa: F401
+    PngImagePlugin,  # noqa: F401
+    WebPImagePlugin,  # noqa: F401
+)
 
 from contracts.errors import ParseError, PictureTooLarge
 from media.clips import FrameSizer
@@ -26,9 +34,9 @@ from media.jobs import (
 from media.resize import fit_size_wh, resize_picture, to_rgb_array
 from media.sniff import HEAD_BYTES
 
+Image.preinit()
 Image.MAX_IMAGE_PIXELS = None
 ImageFile.LOAD_TRUNCATED_IMAGES = False
-PILLOW_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP")
 EXIF_ORIENTATION = 0x0112
 UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -63,7 +71,7 @@ def read_image(job: ImageJob, fd: int, sink: PixelSink) -> PictureAnswer:
     """
     with os.fdopen(os.dup(fd), "rb") as file:
         file.seek(0)
-        picture = open_upright(file, job.max_pixels, "image")
+        picture = open_upright(file, job.image_format, job.max_pixels, "image")
     resized = resize_picture(picture, fit_size_wh(picture.size, job.pixels))
     rgb = to_rgb_array(resized)
     sink.write(rgb)
@@ -74,22 +82,24 @@ def read_frame_list(job: FrameListJob, fd: int, sink: PixelSink) -> ClipAnswer:
     """Decode pictures that lie one after another in a file; all take the size of the first."""
     sizer = FrameSizer(job.size_wh, job.pixels)
     shape = (0, 0, 0)
-    for offset, size, _ in job.spans:
+    for offset, size, image_format in job.spans:
         file = io.BytesIO(os.pread(fd, size, offset))
-        rgb = sizer(np.asarray(open_upright(file, job.max_pixels, "video")))
+        rgb = sizer(np.asarray(open_upright(file, image_format, job.max_pixels, "video")))
         sink.write(rgb)
         shape = (rgb.shape[0], rgb.shape[1], 3)
     width, height = sizer.source_wh or (0, 0)
     return ClipAnswer(shape, (0.0,) * len(job.spans), width, height, codec=job.spans[0][2])
 
 
-def open_upright(file: BinaryIO, max_pixels: int, kind: MediaKind) -> Image.Image:
+def open_upright(
+    file: BinaryIO, image_format: str, max_pixels: int, kind: MediaKind
+) -> Image.Image:
     """The first picture of a file: RGB, upright, over white where it is transparent."""
     head = file.read(HEAD_BYTES)
     file.seek(0)
-    _check_pixels(webp_size_wh(head), max_pixels, kind)  # Pillow decodes WebP as it opens it
+    _check_pixels(header_size_wh(head), max_pixels, kind)
     try:
-        with Image.open(file, formats=PILLOW_FORMATS) as picture:
+        with Image.open(file, formats=(image_format.upper(),)) as picture:
             _check_pixels(picture.size, max_pixels, kind)
             picture.load()
             return to_rgb(_upright(picture))
@@ -98,11 +108,16 @@ def open_upright(file: BinaryIO, max_pixels: int, kind: MediaKind) -> Image.Imag
         raise ParseError(message, kind=kind) from None
 
 
-def webp_size_wh(head: bytes) -> tuple[int, int] | None:
-    """Width and height of a WebP's canvas by its header; ``None`` for anything else.
+def header_size_wh(head: bytes) -> tuple[int, int] | None:
+    """Width and height by the header of a PNG or WebP; ``None`` for anything else.
 
-    Source: RFC 9649, sections 2.5 to 2.7.
+    Pillow decodes a WebP as it opens it, and reads a PNG up to its pixels.
+
+    Source: RFC 9649, sections 2.5 to 2.7; PNG specification, 11.2.1.
     """
+    if head.startswith(b"\x89PNG") and head[12:16] == b"IHDR":
+        width, height = struct.unpack_from(">II", head.ljust(24, b"\0"), 16)
+        return width, height
     if head[8:12] != b"WEBP" or len(head) < 30:
         return None
     chunk = head[12:16]

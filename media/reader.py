@@ -10,7 +10,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from typing import BinaryIO, Literal
+from typing import BinaryIO
 
 from contracts.errors import (
     EmptyFile,
@@ -34,9 +34,10 @@ from contracts.media import (
 from contracts.settings import Settings
 from media.addresses import AddressRules
 from media.decoder import Decoder
-from media.fetch import Fetcher, FetchLimits
+from media.fetch import Fetcher
 from media.inline import as_frame_list, decode_inline, is_remote, too_large
 from media.jobs import ClipAnswer, ClipJob, FrameListJob, ImageJob, MediaKind, PictureAnswer
+from media.limits import MediaLimits
 from media.sampling import check_sampling, choose_from_list
 from media.sniff import (
     ACCEPTED_IMAGES,
@@ -46,56 +47,6 @@ from media.sniff import (
     Content,
     sniff,
 )
-
-MEGABYTE = 1 << 20
-
-
-@dataclass(frozen=True, slots=True)
-class MediaLimits:
-    """What reading may take; sizes in bytes, pixels and seconds.
-
-    Attributes:
-        video_fetch: Caps of a video, also of an uploaded one.
-        image_fetch: Caps of a picture.
-        max_image_pixels: Of one picture.
-        max_frame_pixels: Of one frame of a video.
-        max_frames: Frames that one clip may give.
-        decode_s: Seconds of one decoder, on the wall and of processor.
-        decode_bytes: Memory of one decoder.
-        decoder: Library that decodes videos.
-        media_allow: Hosts and networks that may be fetched from though they are not public.
-        max_decoders: Decoders at a time.
-    """
-
-    video_fetch: FetchLimits
-    image_fetch: FetchLimits
-    max_image_pixels: int
-    max_frame_pixels: int
-    max_frames: int
-    decode_s: float
-    decode_bytes: int
-    decoder: Literal["pyav", "decord"] = "pyav"
-    media_allow: tuple[str, ...] = ()
-    max_decoders: int = os.cpu_count() or 1
-
-    @classmethod
-    def of(cls, settings: Settings) -> "MediaLimits":
-        """The limits that the operator chose."""
-        return cls(
-            FetchLimits(settings.max_video_mb * MEGABYTE, settings.video_fetch_timeout_s),
-            FetchLimits(settings.max_image_mb * MEGABYTE, settings.image_fetch_timeout_s),
-            settings.max_image_pixels,
-            settings.max_frame_pixels,
-            settings.max_frames,
-            settings.decode_timeout_s,
-            settings.decode_memory_mb * MEGABYTE,
-            settings.decoder,
-            settings.media_allow,
-        )
-
-    def fetch(self, kind: MediaKind) -> FetchLimits:
-        """The caps of one kind."""
-        return self.image_fetch if kind == "image" else self.video_fetch
 
 
 @dataclass(frozen=True, slots=True)

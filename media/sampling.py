@@ -18,13 +18,14 @@ import math
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from contracts.errors import ConflictingParameters, EmptyTimeRange, TooManyFrames
 from contracts.media import FrameSampling
 
 # Times carry the rounding of their container's clock (1 ms in Matroska), so a wanted time may fall
-# just before the frame it means. In mean frame intervals; below 1/63, the finest fraction that the
-# original's 64 frames can ask for, so that its cutting down is kept.
+# just before the frame it means. In shortest frame intervals; below 1/63, the finest fraction that
+# the original's 64 frames can ask for, so that its cutting down is kept.
 CLOCK_TOLERANCE = 0.015
 
 
@@ -109,7 +110,7 @@ def choose_frames(
         EmptyTimeRange: The range begins after the end of the file.
     """
     start_s, end_s = _range(duration_s, times_s[-1], sampling)
-    tolerance_s = CLOCK_TOLERANCE * duration_s / len(times_s)
+    tolerance_s = CLOCK_TOLERANCE * min((b - a for a, b in pairwise(times_s)), default=0.0)
     first = _on_screen(times_s, start_s + tolerance_s)
     last = _on_screen(times_s, end_s + tolerance_s)
     available = last - first + 1
