@@ -15,12 +15,12 @@ from PIL import Image
 from torch import Tensor
 from transformers import PreTrainedTokenizerFast
 
+from demo.answers import View
 from demo.architecture import NUM_FRAMES, Eyes, Speech
 from demo.checkpoint import load_checkpoint
 from demo.clips import Sample, Table, kept_patches
 from demo.drawing import U8
 from demo.files import read_frames
-from demo.language import View
 from demo.pool import Encoded, encode
 from demo.prompts import (
     PLAIN_SYSTEM,

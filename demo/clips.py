@@ -16,10 +16,10 @@ import numpy.typing as npt
 import torch
 from torch.utils.data import IterableDataset
 
+from demo.answers import View
 from demo.architecture import GRID, SIZE_PX
 from demo.drawing import U8, Stage
 from demo.files import Encoding, read_frames, write_video
-from demo.language import View
 from demo.prompts import time_sentence
 from demo.scenes import COLOURS, KINDS, MOTIONS, MOVED, Scene, observe, random_scene
 from demo.vision_data import coverage, damage, frame_size, letterbox, squash
@@ -86,7 +86,7 @@ def video_sample(rng: Random, *, short: bool = False) -> Sample:
     if rng.random() < FILMED_SHARE:
         raw = filmed(rng, raw)
     frames = [squash(damage(Random(stage_seed), rgb)) for rgb in raw]
-    text = time_sentence(duration_s, times_s) if rng.random() < 0.93 else ""
+    text = time_sentence(duration_s, times_s) if rng.random() < 0.75 else ""
     return _sample(scene, moments, np.stack(frames), "video", text, None)
 
 

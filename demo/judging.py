@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 
-from demo.language import DOES, NUMBERS, Question
+from demo.answers import DOES, NUMBERS, Question
 from demo.nouns import NAMES
 from demo.scenes import COLOURS, MOVES, Motion
 

@@ -6,76 +6,32 @@ questions begin with Yes or No. A description names everything, in the order of 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from random import Random
 
+from demo.answers import (
+    DOES,
+    EVENTS,
+    HELLO,
+    NO_MEDIA,
+    NOT_SEEN,
+    NUMBERS,
+    STILL,
+    WAYS,
+    WHO,
+    Question,
+    View,
+    capital,
+    definite,
+    describe,
+    if_live,
+    indefinite,
+    joined,
+    which,
+)
 from demo.nouns import BARE, FOREIGN, MASS, NAMES, plural_of, with_article
 from demo.scenes import COLOURS, KINDS, MOVES, Colour, Kind, Motion, Seen
-from demo.wordings import VERBATIM, Medium, Split, draw_wording, roughen
-
-NUMBERS = ("none", "one", "two", "three", "four")
-NO_MEDIA = "I see no image or video. Please show me one."
-NOT_SEEN = "I do not see one."
-EMPTY = "I see nothing but an empty background."
-HELLO = "Hello! Show me an image or a video and ask me about it."
-WHO = (
-    "I am a small demo model. I know seven shapes in eight colours and how they move. "
-    "Show me an image or a video and ask me about it."
-)
-STILL = "this is a still image"
-
-DOES: dict[Motion, str] = {
-    Motion.STANDS: "stands still",
-    Motion.LEFT: "moves to the left",
-    Motion.RIGHT: "moves to the right",
-    Motion.UP: "moves up",
-    Motion.DOWN: "moves down",
-    Motion.APPEARS: "appears",
-    Motion.DISAPPEARS: "disappears",
-    Motion.BLINKS: "blinks",
-}
-WAYS: dict[Motion, tuple[str, ...]] = {
-    Motion.LEFT: ("to the left", "left", "leftwards"),
-    Motion.RIGHT: ("to the right", "right", "rightwards"),
-    Motion.UP: ("up", "upwards", "to the top"),
-    Motion.DOWN: ("down", "downwards", "to the bottom"),
-}
-# infinitive, participle, third person; the first one is what answers say
-EVENTS: dict[Motion, tuple[tuple[str, str, str], ...]] = {
-    Motion.APPEARS: (("appear", "appearing", "appears"), ("show up", "showing up", "shows up")),
-    Motion.DISAPPEARS: (("disappear", "disappearing", "disappears"),
-                        ("vanish", "vanishing", "vanishes")),
-    Motion.BLINKS: (("blink", "blinking", "blinks"), ("flash", "flashing", "flashes")),
-}  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """A question as a person writes it, with its one true answer."""
-
-    text: str
-    answer: str
-    kind: str
-
-
-@dataclass(frozen=True, slots=True)
-class View:
-    """What a question is about: the things seen, in the order of the colours, and in what."""
-
-    seen: tuple[Seen, ...]
-    medium: Medium
-
-
-def describe(view: View) -> str:
-    """Everything seen; of a video also what every thing does."""
-    if view.medium == "none":
-        return NO_MEDIA
-    if not view.seen:
-        return EMPTY
-    if view.medium == "image":
-        return f"The image shows {_joined([_a(thing) for thing in view.seen])}."
-    return " ".join(f"{_capital(_a(thing))} {DOES[thing.motion]}." for thing in view.seen)
+from demo.wordings import VERBATIM, Split, draw_wording, roughen
 
 
 def ask(rng: Random, view: View, split: Split, kind: str | None = None) -> Question:
@@ -115,7 +71,9 @@ def _is_there(rng: Random, view: View, split: Split) -> Question:
     kind, colour = _query(rng, view)
     found = [t for t in view.seen if t.kind in (kind, t.kind if kind is None else kind)]
     found = [t for t in found if colour in (None, t.colour)]
-    answer = f"Yes, there is {_joined([_a(t) for t in found])}." if found else f"No, {NOT_SEEN}"
+    answer = (
+        f"Yes, there is {joined([indefinite(t) for t in found])}." if found else f"No, {NOT_SEEN}"
+    )
     if kind is not None and colour is None and rng.random() < 0.25:
         bare = rng.choice(BARE[kind])
         return _make(rng, view, split, "is_there", "is_there_bare", answer, x=bare)
@@ -224,11 +182,11 @@ def _direction(rng: Random, view: View, split: Split) -> Question | None:
     if not view.seen:
         return None
     thing = _preferring(rng, view, lambda t: t.motion in MOVES)
-    name = _the(thing)
-    answer = f"{_capital(name)} {DOES[thing.motion]}."
+    name = definite(thing)
+    answer = f"{capital(name)} {DOES[thing.motion]}."
     if thing.motion not in MOVES:
-        answer = f"{_capital(name)} is not moving."
-    answer = answer if view.medium == "video" else f"{_capital(STILL)}."
+        answer = f"{capital(name)} is not moving."
+    answer = answer if view.medium == "video" else f"{capital(STILL)}."
     return _make(rng, view, split, "direction", "direction", answer, ref=_ref(rng, view, thing))
 
 
@@ -236,8 +194,8 @@ def _action(rng: Random, view: View, split: Split) -> Question | None:
     if not view.seen:
         return None
     thing = _preferring(rng, view, lambda t: t.motion is not Motion.STANDS)
-    answer = f"{_capital(_the(thing))} {DOES[thing.motion]}."
-    answer = answer if view.medium == "video" else f"{_capital(STILL)}."
+    answer = f"{capital(definite(thing))} {DOES[thing.motion]}."
+    answer = answer if view.medium == "video" else f"{capital(STILL)}."
     return _make(rng, view, split, "action", "action", answer, ref=_ref(rng, view, thing))
 
 
@@ -246,18 +204,18 @@ def _moving(rng: Random, view: View, split: Split) -> Question | None:
     draw = rng.random()
     if view.seen and draw < 0.4:
         thing = rng.choice(view.seen)
-        verdict = f"{_the(thing)} is {'moving' if thing in movers else 'not moving'}."
+        verdict = f"{definite(thing)} is {'moving' if thing in movers else 'not moving'}."
         answer = f"{'Yes' if thing in movers else 'No'}, {verdict}"
         slots = {"ref": _ref(rng, view, thing)}
-        return _make(rng, view, split, "moving", "ref_moving", _live(view, answer), **slots)
+        return _make(rng, view, split, "moving", "ref_moving", if_live(view, answer), **slots)
     if draw < 0.6:
         way = rng.choice([t.motion for t in movers] + list(MOVES[:4]))
         said = f"moving {WAYS[way][0]}"
-        answer = _which([t for t in movers if t.motion == way], said, f"nothing is {said}")
+        answer = which([t for t in movers if t.motion == way], said, f"nothing is {said}")
         slots = {"way": rng.choice(WAYS[way])}
-        return _make(rng, view, split, "moving", "way_moving", _live(view, answer), **slots)
-    answer = _which(movers, "moving", "nothing is moving")
-    return _make(rng, view, split, "moving", "moving", _live(view, answer))
+        return _make(rng, view, split, "moving", "way_moving", if_live(view, answer), **slots)
+    answer = which(movers, "moving", "nothing is moving")
+    return _make(rng, view, split, "moving", "moving", if_live(view, answer))
 
 
 def _event(rng: Random, view: View, split: Split) -> Question | None:
@@ -266,10 +224,12 @@ def _event(rng: Random, view: View, split: Split) -> Question | None:
     verb, _, verbs = EVENTS[event][0]
     answer = f"No, nothing {verbs}."
     if found:
-        answer = f"Yes, {_joined([_the(t) for t in found])} {verbs if len(found) == 1 else verb}."
+        answer = (
+            f"Yes, {joined([definite(t) for t in found])} {verbs if len(found) == 1 else verb}."
+        )
     asked = rng.choice(EVENTS[event])
     slots = {"eventing": asked[1], "events": asked[2], "event": asked[0]}
-    return _make(rng, view, split, "event", "event", _live(view, answer), **slots)
+    return _make(rng, view, split, "event", "event", if_live(view, answer), **slots)
 
 
 def _hello(rng: Random, view: View, split: Split) -> Question | None:
@@ -282,17 +242,6 @@ def _who(rng: Random, view: View, split: Split) -> Question | None:
     if view.medium != "none":
         return None
     return _make(rng, view, split, "who", "who", WHO)
-
-
-def _which(found: Sequence[Seen], doing: str, nothing: str) -> str:
-    if not found:
-        return f"No, {nothing}."
-    return f"Yes, {_joined([_the(t) for t in found])} {'is' if len(found) == 1 else 'are'} {doing}."
-
-
-def _live(view: View, answer: str) -> str:
-    """Nothing moves in an image, and the answer says why."""
-    return answer if view.medium == "video" else f"No, {STILL}."
 
 
 def _preferring(rng: Random, view: View, wanted: Callable[[Seen], bool]) -> Seen:
@@ -324,22 +273,6 @@ def _named(rng: Random, kind: Kind | None, colour: Colour | None) -> tuple[str, 
 
 def _count(view: View, kind: Kind) -> int:
     return sum(t.kind == kind for t in view.seen)
-
-
-def _a(thing: Seen) -> str:
-    return with_article(f"{thing.colour} {NAMES[thing.kind][0][0]}")
-
-
-def _the(thing: Seen) -> str:
-    return f"the {thing.colour} {NAMES[thing.kind][0][0]}"
-
-
-def _joined(parts: Sequence[str]) -> str:
-    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
-
-
-def _capital(text: str) -> str:
-    return text[0].upper() + text[1:]
 
 
 _ASK: dict[str, tuple[int, Callable[[Random, View, Split], Question | None]]] = {

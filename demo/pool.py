@@ -14,9 +14,10 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedTokenizerFast
 
+from demo.answers import Question, View
 from demo.architecture import GRID, HIDDEN, POOLED, Eyes, Speech, pool, to_pixel_values
 from demo.clips import UNKNOWN, Sample
-from demo.language import Question, View, ask
+from demo.language import ask
 from demo.packing import Packed
 from demo.prompts import END, after_media, before_media, random_system, turn
 from demo.wordings import Split

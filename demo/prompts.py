@@ -12,7 +12,8 @@ from random import Random
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
-from demo.language import View, ask
+from demo.answers import View
+from demo.language import ask
 from demo.nouns import FOREIGN
 from demo.scenes import moments_of, observe, random_scene
 

@@ -17,8 +17,8 @@ from pathlib import Path
 
 from tqdm import tqdm  # type: ignore[import-untyped]
 
+from demo.answers import Question
 from demo.judging import YES_NO_KINDS, is_right, row_of
-from demo.language import Question
 from demo.service_client import ask_service, service
 from demo.world import Item, random_item, write_item
 

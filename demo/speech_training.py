@@ -14,7 +14,7 @@ from pathlib import Path
 from random import Random
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, distributed, nn
 from torch.nn import functional
 from torch.utils.data import DataLoader
 from tqdm import tqdm  # type: ignore[import-untyped]
@@ -38,10 +38,11 @@ class Plan:
 
     steps: int
     seed: int
-    max_tokens: int = 9600  # of one batch, prefixes and questions together
-    pool_size: int = 6000
-    fresh: int = 4  # samples that join the pool at every step
-    num_short: int = 1200  # samples until clips have their usual length
+    rank: int = 0  # of this process among those that train together
+    max_tokens: int = 6400  # of one process's batch, prefixes and questions together
+    pool_size: int = 4000
+    fresh: int = 3  # samples that join the pool at every step
+    num_short: int = 600  # samples until clips have their usual length
     rate: float = RATE
 
 
@@ -119,32 +120,39 @@ class Teacher:
             self.pupil.parameters(), lr=plan.rate, weight_decay=0.01
         )
         self._first = self._resume() if self._path.exists() else 0
-        self._rng = Random(f"{plan.seed}/{self._first}")
+        self._rng = Random(f"{plan.seed}/{self._first}/{plan.rank}")
         self._right, self._total = Counter[str](), Counter[str]()
 
     def run(self) -> None:
         """Teach to the end of the plan."""
         plan = self._plan
         num_short = plan.num_short if self._first == 0 else 0
-        loader = DataLoader(
-            Samples(f"{plan.seed}/{self._first}", num_short), batch_size=None, num_workers=1,
-            prefetch_factor=64,
-        )  # fmt: skip
+        samples = Samples(f"{plan.seed}/{self._first}/{plan.rank}", num_short)
+        loader = DataLoader(samples, batch_size=None, num_workers=1, prefetch_factor=64)
         source = iter(loader)
         pool = self._fresh(source, 200)
         exam = encode(self._eyes, [random_sample(Random(f"exam {i}")) for i in range(90)])
-        bar = tqdm(range(self._first, plan.steps), "speech", plan.steps, initial=self._first)
+        bar = tqdm(
+            range(self._first, plan.steps),
+            "speech",
+            plan.steps,
+            initial=self._first,
+            disable=plan.rank > 0,
+        )
         for step in bar:
             self._renew(pool, self._fresh(source, plan.fresh))
             loss, heads = self._step(step, pool)
             if step % 20 == 0:
                 bar.set_postfix(loss=f"{loss:.3f}", heads=f"{heads:.3f}")
-            if (step + 1) % 200 == 0 or step + 1 == plan.steps:
+            if plan.rank == 0 and ((step + 1) % 200 == 0 or step + 1 == plan.steps):
                 tqdm.write(f"speech {step + 1} loss {loss:.3f} heads {heads:.3f}")
-                tqdm.write(f"  trained {_shares(self._right, self._total)}")
-                tqdm.write(f"  held out {_shares(*examine(self.pupil, self._tokenizer, exam))}")
-                self._right, self._total = Counter(), Counter()
+                self._report(exam)
                 self._save(step + 1)
+
+    def _report(self, exam: list[Encoded]) -> None:
+        tqdm.write(f"  trained {_shares(self._right, self._total)}")
+        tqdm.write(f"  held out {_shares(*examine(self.pupil, self._tokenizer, exam))}")
+        self._right, self._total = Counter(), Counter()
 
     def _fresh(self, source: Iterator[Sample], count: int) -> list[Encoded]:
         fresh: list[Encoded] = []
@@ -172,6 +180,7 @@ class Teacher:
             loss, heads, is_right = self.pupil(lesson)
         self._optimizer.zero_grad()
         (loss + 0.5 * heads).backward()
+        average_gradients(self.pupil)
         nn.utils.clip_grad_norm_(self.pupil.parameters(), 1.0)
         self._optimizer.step()
         right, total = tally(lesson, is_right)
@@ -193,6 +202,22 @@ class Teacher:
         self.pupil.load_state_dict(state["pupil"])
         self._optimizer.load_state_dict(state["optimizer"])
         return int(state["step"])
+
+
+def average_gradients(module: nn.Module) -> None:
+    """Give every process that trains along the mean of all their gradients."""
+    if not distributed.is_initialized():
+        return
+    parameters = list(module.parameters())
+    for parameter in parameters:
+        if parameter.grad is None:
+            parameter.grad = torch.zeros_like(parameter)
+    flat = torch.cat([p.grad.flatten() for p in parameters if p.grad is not None])
+    distributed.all_reduce(flat)
+    flat /= distributed.get_world_size()
+    parts = torch.split(flat, [p.numel() for p in parameters])
+    for parameter, part in zip(parameters, parts, strict=True):
+        parameter.grad = part.view_as(parameter)
 
 
 @torch.no_grad()

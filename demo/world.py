@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from random import Random
 
+from demo.answers import Question, View
 from demo.architecture import NUM_FRAMES
 from demo.files import (
     clip_frames,
@@ -21,7 +22,7 @@ from demo.files import (
     write_image,
     write_video,
 )
-from demo.language import Question, View, ask
+from demo.language import ask
 from demo.scenes import Scene, moments_of, observe, random_scene
 from demo.wordings import Split
 

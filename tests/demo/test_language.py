@@ -4,20 +4,13 @@ from random import Random
 
 import pytest
 
+from demo.answers import EMPTY, NO_MEDIA, NOT_SEEN, Question, View, describe
+from demo.grammar import GRAMMAR
 from demo.judging import YES_NO_KINDS, is_right
-from demo.language import (
-    EMPTY,
-    NO_MEDIA,
-    NOT_SEEN,
-    Question,
-    View,
-    ask,
-    describe,
-    kinds_of_questions,
-)
+from demo.language import ask, kinds_of_questions
 from demo.nouns import FOREIGN, NAMES
 from demo.scenes import Colour, Kind, Motion, Seen, moments_of, observe, random_scene
-from demo.wordings import GRAMMAR, VERBATIM, draw_wording, expand, is_held_out
+from demo.wordings import VERBATIM, draw_wording, expand, is_held_out
 
 RED_CIRCLE = Seen(Kind.CIRCLE, Colour.RED, Motion.LEFT)
 BLUE_STAR = Seen(Kind.STAR, Colour.BLUE, Motion.STANDS)
