@@ -48,7 +48,8 @@ class PromptTokenizer:
             raise WeightsError(f"tokenizer.json has no control token {', '.join(missing)}")
         self._control_ids = {control: vocabulary[control.value] for control in Control}
         rules = json.loads(tokenizer.backend_tokenizer.to_str())
-        self._plain = Tokenizer.from_str(json.dumps({**rules, "added_tokens": []}))
+        plain = {**rules, "added_tokens": [], "truncation": None, "padding": None}
+        self._plain = Tokenizer.from_str(json.dumps(plain))
         # A tokenizer of whole words may hold control tokens as words, too: those vanish.
         self._forbidden = set(tokenizer.all_special_ids) - {tokenizer.unk_token_id}
 

@@ -4,6 +4,7 @@ Reads headers of weight files, never weights. Messages hold a checkpoint's name,
 """
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -117,8 +118,8 @@ def vision_shape(shapes: Shapes, config: LlavaVideoConfig) -> VisionShape:
 
 
 def _num_layers(shapes: Shapes) -> int:
-    prefix = f"{TOWER_PREFIX}encoder.layers."
-    return 1 + max(int(k[len(prefix) :].split(".")[0]) for k in shapes if k.startswith(prefix))
+    layer = re.compile(re.escape(f"{TOWER_PREFIX}encoder.layers.") + r"(\d+)\.")
+    return 1 + max(int(match[1]) for key in shapes if (match := layer.match(key)))
 
 
 def _shape(shapes: Shapes, key: str, num_dims: int) -> tuple[int, ...]:
@@ -134,9 +135,10 @@ def _weight_files(directory: Path) -> list[str]:
     if not (directory / INDEX_NAME).exists():
         return ["model.safetensors"]
     weight_map = read_json(directory / INDEX_NAME).get("weight_map")
-    if not isinstance(weight_map, dict) or not weight_map:
-        raise WeightsError(f"{INDEX_NAME} has no weight_map")
-    return sorted(set(weight_map.values()))
+    names = list(weight_map.values()) if isinstance(weight_map, dict) else []
+    if not names or not all(isinstance(name, str) for name in names):
+        raise WeightsError(f"{INDEX_NAME} has no weight_map from tensors to files")
+    return sorted(set(names))
 
 
 def _not_found(path: str) -> WeightsError:

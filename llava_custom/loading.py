@@ -69,7 +69,7 @@ def load_checkpoint(path: str, options: LoadOptions) -> LlavaVideo:
     """
     directory = find_directory(path)
     config = parse_config(read_json(directory / "config.json"))
-    tokenizer = _load_tokenizer(directory)
+    tokenizer = _load_tokenizer(directory, config)
     generation = directory / "generation_config.json"
     eos_token_ids = token_ids(read_json(generation), "eos_token_id") if generation.exists() else ()
     return LlavaVideo(
@@ -120,15 +120,20 @@ def _network_config(vision: VisionShape, config: LlavaVideoConfig) -> LlavaOnevi
     )
 
 
-def _load_tokenizer(directory: Path) -> PreTrainedTokenizerFast:
+def _load_tokenizer(directory: Path, config: LlavaVideoConfig) -> PreTrainedTokenizerFast:
     """The tokenizer as its files say; AutoTokenizer would first misread config.json."""
     is_whole = (directory / "tokenizer.json").exists()
     if not is_whole and not all((directory / name).exists() for name in VOCABULARY_FILES):
         raise WeightsError(f"tokenizer.json is missing, and so is {' or '.join(VOCABULARY_FILES)}")
+    tokenizer_class = PreTrainedTokenizerFast if is_whole else Qwen2Tokenizer
     try:
-        return (PreTrainedTokenizerFast if is_whole else Qwen2Tokenizer).from_pretrained(directory)
-    except Exception as exc:
+        tokenizer = tokenizer_class.from_pretrained(directory)
+    except Exception as exc:  # the tokenizers library raises nothing narrower
         raise WeightsError("the tokenizer's files are damaged") from exc
+    vocab_size, num_tokens = config.text["vocab_size"], 1 + max(tokenizer.get_vocab().values())
+    if num_tokens > vocab_size:
+        raise WeightsError(f"vocab_size is {vocab_size}; the tokenizer has {num_tokens} tokens")
+    return tokenizer
 
 
 def _attention(options: LoadOptions) -> str:

@@ -137,9 +137,10 @@ def test_a_file_that_is_missing_or_damaged_is_refused(
     assert str(checkpoint) not in message
 
 
-def test_an_index_without_files_is_refused(copy_checkpoint: Copy) -> None:
+@pytest.mark.parametrize("content", ["{}", '{"weight_map": {}}', '{"weight_map": {"a": 1}}'])
+def test_an_index_without_files_is_refused(copy_checkpoint: Copy, content: str) -> None:
     checkpoint = copy_checkpoint({})
-    (checkpoint / "model.safetensors.index.json").write_text("{}")
+    (checkpoint / "model.safetensors.index.json").write_text(content)
     assert "weight_map" in refusal(str(checkpoint))
 
 
@@ -168,6 +169,19 @@ def test_a_tokenizer_of_vocabulary_and_merges_gives_the_same_ids(
     (checkpoint / "tokenizer.json").unlink()
     other = load_checkpoint(str(checkpoint), LoadOptions())
     assert other.plan(QUESTION).segments == model.plan(QUESTION).segments
+
+
+def test_a_tokenizer_never_cuts_a_prompt(copy_checkpoint: Copy, model: LlavaVideo) -> None:
+    checkpoint = copy_checkpoint({})
+    rules = json.loads((checkpoint / "tokenizer.json").read_text())
+    cut = {"direction": "Right", "max_length": 4, "strategy": "LongestFirst", "stride": 0}
+    (checkpoint / "tokenizer.json").write_text(json.dumps({**rules, "truncation": cut}))
+    other = load_checkpoint(str(checkpoint), LoadOptions())
+    assert other.plan(QUESTION).segments == model.plan(QUESTION).segments
+
+
+def test_a_tokenizer_of_more_tokens_than_embeddings_is_refused(copy_checkpoint: Copy) -> None:
+    assert "has 259 tokens" in refusal(str(copy_checkpoint({"vocab_size": 256})))
 
 
 def test_a_tokenizer_without_control_tokens_is_refused(copy_checkpoint: Copy) -> None:
