@@ -12,7 +12,7 @@ from pathlib import Path
 
 import requests
 
-from bench.service import served
+from demo.serving import served
 from contracts.chat import ChatMessage, TextPart
 from contracts.generation import GenerationRequest, SamplingParams
 from contracts.settings import Settings

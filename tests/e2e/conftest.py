@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from bench.service import served
+from demo.serving import served
 from demo.files import Encoding, write_clip, write_image
 from demo.scenes import RGB, Colour, Kind, Motion, Scene, Thing
 from tests.e2e.hosts import HOST, other_hosts

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from bench.service import ROOT, served
+from demo.serving import ROOT, served
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 

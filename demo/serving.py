@@ -1,4 +1,4 @@
-"""The bundle as ``bentoml serve`` serves it, for benchmarks and end-to-end tests."""
+"""The bundle as ``bentoml serve`` serves it, and asking it: for reports, benchmarks and tests."""
 
 import os
 import signal
@@ -15,6 +15,7 @@ import requests
 
 ROOT = Path(__file__).resolve().parent.parent
 START_S = 120
+ANSWER_S = 120
 
 
 def free_port() -> int:
@@ -51,7 +52,7 @@ def served(
             process = subprocess.Popen(
                 [*_bentoml_serve(target), "--host", "127.0.0.1", "--port", str(port)],
                 cwd=directory,
-                env={**os.environ, **own, **(variables or {})},
+                env={**os.environ, **own, **(variables or {})},  # noqa: TID251 - handed on as it is
                 stdout=out,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
@@ -62,6 +63,17 @@ def served(
             yield url
         finally:
             _end(process)
+
+
+def ask(url: str, path: Path, question: str) -> str:
+    """Upload a clip (.mp4) or an image with a question; what the service answers."""
+    kind = "video" if path.suffix == ".mp4" else "image"
+    with path.open("rb") as file:
+        reply = requests.post(
+            f"{url}/analyze_{kind}", files={kind: file}, data={"prompt": question}, timeout=ANSWER_S
+        )
+    reply.raise_for_status()
+    return str(reply.json()["response"])
 
 
 def _bentoml_serve(target: str) -> list[str]:
