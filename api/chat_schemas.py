@@ -90,7 +90,9 @@ class ChatBody(WireSchema):
     )
     max_tokens: Count | None = Field(default=None, description="Same as max_completion_tokens")
     min_tokens: Annotated[int, Field(ge=0)] | None = None
-    temperature: Temperature | None = Field(default=1.0, description="0 is greedy")
+    temperature: Temperature | None = Field(
+        default=None, description="0 is greedy; default 1, under /api/v1 0"
+    )
     top_p: Share | None = 1.0
     top_k: Annotated[int, Field(ge=-1)] | None = Field(default=0, description="-1 and 0: off")
     min_p: Annotated[float, Field(ge=0, le=1)] | None = 0.0

@@ -69,7 +69,7 @@ def test_the_callers_request_id_is_kept(asked: str) -> None:
 
 @pytest.mark.parametrize("asked", ["", "a b", "x" * 129, "a/b", "ä"])
 def test_an_unsafe_request_id_is_replaced(asked: str) -> None:
-    reply = serve().get("/nothing", headers={"X-Request-Id": asked.encode()})
+    reply = serve().get("/nothing", headers={b"X-Request-Id": asked.encode()})
     assert reply.headers["x-request-id"].startswith("req_")
 
 

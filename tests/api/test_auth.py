@@ -27,7 +27,7 @@ KEYS = "first,zweiter-schlüssel"
 )
 @pytest.mark.parametrize("path", [CHAT, "/analyze_video", "/api/v1/chat/completions", "/nothing"])
 def test_without_a_right_key_it_is_401(path: str, header: str | None) -> None:
-    headers = {} if header is None else {"Authorization": header.encode()}
+    headers = {} if header is None else {b"Authorization": header.encode()}
     reply = serve(api_keys=KEYS).post(path, json=user("hi"), headers=headers)
     assert reply.status_code == 401
     assert reply.headers["www-authenticate"] == "Bearer"
@@ -39,7 +39,7 @@ def test_without_a_right_key_it_is_401(path: str, header: str | None) -> None:
 @pytest.mark.parametrize("header", ["Bearer first", "bearer first", "Bearer zweiter-schlüssel"])
 def test_each_key_opens(header: str) -> None:
     reply = serve(api_keys=KEYS).post(
-        CHAT, json=user("hi"), headers={"Authorization": header.encode()}
+        CHAT, json=user("hi"), headers={b"Authorization": header.encode()}
     )
     assert reply.status_code == 200
 

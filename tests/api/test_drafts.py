@@ -1,0 +1,70 @@
+"""Reading a conversation's media."""
+
+import pytest
+
+from api.drafts import DraftMessage, media_parts, read_draft
+from api.media_parts import WantedClip, WantedPicture
+from contracts.chat import ImagePart, TextPart, VideoPart
+from contracts.errors import EmptyFile, TooManyMedia
+from contracts.media import FramePolicy, FrameSampling, MediaUrl, PixelRange
+from contracts.settings import Settings
+from tests.api.fakes import FakeMedia, Read
+
+POLICY = FramePolicy(3)
+SETTINGS = Settings(max_videos=2)
+
+
+def picture(url: str, *, may_be_clip: bool = True) -> WantedPicture:
+    return WantedPicture(url, MediaUrl(url), PixelRange(1, 2), "low", may_be_clip=may_be_clip)
+
+
+def clip(url: str) -> WantedClip:
+    return WantedClip(url, MediaUrl(url), FrameSampling(num_frames=2), PixelRange(3, 4))
+
+
+async def test_each_medium_comes_back_in_its_place() -> None:
+    media = FakeMedia()
+    first = DraftMessage("user", (picture("a"), TextPart("x"), clip("b")))
+    second = DraftMessage("user", (picture("c", may_be_clip=False),))
+    messages = await read_draft((first, second), media, POLICY, SETTINGS)
+    kinds = [[type(part) for part in message.parts] for message in messages]
+    assert kinds == [[ImagePart, TextPart, VideoPart], [ImagePart]]
+    assert media.reads == [
+        Read("a", None, PixelRange(1, 2)),
+        Read("b", FrameSampling(num_frames=2), PixelRange(3, 4)),
+        Read("c", None, PixelRange(1, 2)),
+    ]
+    assert [part.detail for part in media_parts(messages) if isinstance(part, ImagePart)] == [
+        "low",
+        "low",
+    ]
+
+
+async def test_a_video_among_pictures_is_a_clip() -> None:
+    draft = (DraftMessage("user", (picture("a-video"),)),)
+    (message,) = await read_draft(draft, FakeMedia(), POLICY, SETTINGS)
+    (part,) = message.parts
+    assert isinstance(part, VideoPart)
+    assert len(part.clip.frames) == 3
+
+
+async def test_such_videos_are_counted_too() -> None:
+    draft = (DraftMessage("user", tuple(picture("a-video") for _ in range(3))),)
+    with pytest.raises(TooManyMedia, match="2 videos"):
+        await read_draft(draft, FakeMedia(), POLICY, SETTINGS)
+
+
+async def test_the_first_that_fails_ends_the_others() -> None:
+    media = FakeMedia({"b": EmptyFile("zero bytes", kind="image")})
+    draft = (DraftMessage("user", (picture("hang"), picture("b"), picture("hang"))),)
+    with pytest.raises(EmptyFile) as caught:
+        await read_draft(draft, media, POLICY, SETTINGS)
+    assert caught.value.param == "b"
+    assert media.num_cancelled == 2
+
+
+async def test_a_path_that_the_reader_knows_better_is_kept() -> None:
+    media = FakeMedia({"b": EmptyFile("zero bytes", kind="image", param="b.url[3]")})
+    with pytest.raises(EmptyFile) as caught:
+        await read_draft((DraftMessage("user", (picture("b"),)),), media, POLICY, SETTINGS)
+    assert caught.value.param == "b.url[3]"
