@@ -12,10 +12,10 @@ from pathlib import Path
 
 import requests
 
-from demo.serving import served
 from contracts.chat import ChatMessage, TextPart
 from contracts.generation import GenerationRequest, SamplingParams
 from contracts.settings import Settings
+from demo.serving import served
 from runners.transformers_runner import TransformersRunner
 
 QUESTION = "Hello!"

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 import requests
 
-from demo.serving import served
 from demo.files import Encoding, write_clip, write_image
 from demo.scenes import RGB, Colour, Kind, Motion, Scene, Thing
+from demo.serving import served
 from tests.e2e.hosts import HOST, other_hosts
 
 SHARED = Path(__file__).resolve().parents[3] / "shared"
