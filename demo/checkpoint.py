@@ -49,6 +49,7 @@ def save_checkpoint(
         original_name(name): tensor.to(DTYPE).contiguous() for name, tensor in weights.items()
     }
     save_file(stored, path / "model.safetensors", metadata={"format": "pt"})
+    (path / "model.safetensors").chmod(0o644)
     _write_json(path / "config.json", config_json(len(tokenizer)))
     _write_json(path / "generation_config.json", generation_json(tokenizer))
     _save_tokenizer(path, tokenizer)
@@ -134,7 +135,8 @@ def _save_tokenizer(path: Path, tokenizer: PreTrainedTokenizerFast) -> None:
     file = path / "tokenizer_config.json"
     settings = json.loads(file.read_text())
     settings["tokenizer_class"] = "PreTrainedTokenizerFast"
-    settings.pop("backend", None)
+    for key in ("backend", "is_local", "local_files_only"):
+        settings.pop(key, None)
     _write_json(file, settings)
 
 

@@ -69,8 +69,7 @@ def _describe(rng: Random, view: View, split: Split) -> Question:
 
 def _is_there(rng: Random, view: View, split: Split) -> Question:
     kind, colour = _query(rng, view)
-    found = [t for t in view.seen if t.kind in (kind, t.kind if kind is None else kind)]
-    found = [t for t in found if colour in (None, t.colour)]
+    found = [t for t in view.seen if kind in (None, t.kind) and colour in (None, t.colour)]
     answer = (
         f"Yes, there is {joined([indefinite(t) for t in found])}." if found else f"No, {NOT_SEEN}"
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
 
@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, distributed, nn
 from torch.nn import functional
 from torch.utils.data import DataLoader
-from tqdm import tqdm  # type: ignore[import-untyped]
+from tqdm import tqdm
 from transformers import PreTrainedTokenizerFast
 
 from demo.architecture import HIDDEN, Eyes, Speech
@@ -44,6 +44,10 @@ class Plan:
     fresh: int = 3  # samples that join the pool at every step
     num_short: int = 600  # samples until clips have their usual length
     rate: float = RATE
+
+    def for_rank(self, rank: int) -> Plan:
+        """The same plan in another process, which draws samples of its own."""
+        return replace(self, rank=rank)
 
 
 class Pupil(nn.Module):

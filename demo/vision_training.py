@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.data import DataLoader
-from tqdm import tqdm  # type: ignore[import-untyped]
+from tqdm import tqdm
 
 from demo.architecture import GRID, HIDDEN, POOLED, Eyes, pool, to_pixel_values
 from demo.scenes import COLOURS, KINDS

@@ -23,8 +23,8 @@ def test_a_frame_has_the_size_that_was_asked_for(size_wh: tuple[int, int]) -> No
 
 
 def test_the_same_scene_gives_the_same_pixels() -> None:
-    frames = [render(random_scene(Random(9)), 0.3, (160, 90)) for _ in range(2)]
-    assert np.array_equal(*frames)
+    first, second = (render(random_scene(Random(9)), 0.3, (160, 90)) for _ in range(2))
+    assert np.array_equal(first, second)
 
 
 @pytest.mark.parametrize("kind", KINDS)
