@@ -30,6 +30,7 @@ from contracts.settings import Settings
 OPTIONS: Mapping[MediaKind, type[ImageOptions]] = {"image": ImageOptions, "video": VideoOptions}
 OTHER: Mapping[MediaKind, MediaKind] = {"image": "video", "video": "image"}
 DEFAULT_MAX_TOKENS = 1024
+MAX_METADATA_BYTES = 65_536
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +190,9 @@ def _said(options: ImageOptions) -> dict[str, object]:
 def _object(metadata: object) -> dict[str, object]:
     value = metadata
     if isinstance(value, str):
+        if len(value.encode()) > MAX_METADATA_BYTES:
+            message = f"metadata: expected at most {MAX_METADATA_BYTES} bytes (too_long)"
+            raise RequestError(message, param="metadata")
         value = parse_json(value, param="metadata") if value.strip() else {}
     if value is None:
         return {}

@@ -1,7 +1,6 @@
 """The HTTP surface as one app; two can live in one process."""
 
 from fastapi import FastAPI, Request
-from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from api.analyze import analyze_routes
@@ -11,13 +10,13 @@ from api.chat import chat_routes
 from api.cors import Cors
 from api.deps import GetDeps
 from api.dialects import error_response
-from api.fallback import Fallback, server_error
+from api.fallback import Fallback
 from api.health import health_routes
 from api.models import model_routes
 from api.openapi import document
 from api.probe import probe_routes
-from api.request_log import RequestLog, request_id_of
-from contracts.errors import MethodNotAllowed, NotFound, ServiceError
+from api.request_log import RequestLog
+from contracts.errors import MethodNotAllowed, NotFound
 
 INSTEAD = {
     "/v1/completions": "/v1/chat/completions",
@@ -36,7 +35,7 @@ def build_app(deps: GetDeps) -> FastAPI:
         redirect_slashes=False,
         redoc_url=None,
         swagger_ui_oauth2_redirect_url=None,
-        exception_handlers={HTTPException: _answer_http_exception},
+        exception_handlers={404: _answer_not_found, 405: _answer_wrong_method},
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     app.openapi = document(app, deps)  # type: ignore[method-assign]  # FastAPI's own way to extend it
@@ -53,19 +52,16 @@ def build_app(deps: GetDeps) -> FastAPI:
     return app
 
 
-async def _answer_http_exception(request: Request, exc: Exception) -> Response:
+async def _answer_not_found(request: Request, exc: Exception) -> Response:
     path = request.url.path
-    if not isinstance(exc, HTTPException) or exc.status_code not in (404, 405):
-        return error_response(server_error(request_id_of(request.scope)), path)
-    error: ServiceError = NotFound(_not_found(path))
-    if exc.status_code == 405:
-        allowed = (exc.headers or {}).get("Allow", "")
-        error = MethodNotAllowed(f"expected the method {allowed} for this path")
-    return error_response(error, path, exc.headers)
-
-
-def _not_found(path: str) -> str:
+    message = "no such path; /docs lists the ones there are"
     for prefix, instead in INSTEAD.items():
         if path == prefix or path.startswith(f"{prefix}/"):
-            return f"{prefix} is not offered; use {instead}"
-    return "no such path; /docs lists the ones there are"
+            message = f"{prefix} is not offered; use {instead}"
+    return error_response(NotFound(message), path)
+
+
+async def _answer_wrong_method(request: Request, exc: Exception) -> Response:
+    allowed = getattr(exc, "headers", {})["Allow"]
+    error = MethodNotAllowed(f"expected the method {allowed} for this path")
+    return error_response(error, request.url.path, {"Allow": allowed})

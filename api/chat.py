@@ -133,7 +133,7 @@ async def chat_events(reply: Reply) -> AsyncGenerator[bytes, None]:
         async for delta in reply.generation:
             if delta.text or delta.logprobs or delta.finish_reason:
                 yield event(_chunk(reply, [_delta_choice(delta)]))
-        if reply.asked.has_usage_chunk and reply.generation.usage is not None:
+        if reply.asked.has_usage_chunk:
             yield event(_chunk(reply, []) | reply.cost(reply.generation.usage))
     except ServiceError as exc:
         yield event(openai_body(public_error(exc, reply.request_id)))

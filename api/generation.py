@@ -13,6 +13,7 @@ from contracts.generation import (
     FinishReason,
     GenerationRequest,
     ModelCard,
+    PromptTokens,
     SamplingParams,
     Timings,
     TokenDelta,
@@ -66,7 +67,7 @@ class Generation:
     ) -> None:
         self.messages = messages
         self.num_choices = num_choices
-        self.usage: Usage | None = None
+        self.usage = Usage(PromptTokens())
         self.timings = Timings()
         self._deltas = deltas
         self._unfinished = set(range(num_choices))
@@ -75,12 +76,12 @@ class Generation:
         """The deltas after the first.
 
         Raises:
-            RunnerError: The runner ended before every choice did, or never told the usage.
+            RunnerError: The runner ended before every choice did.
         """
         async for delta in self._deltas:
             self.note(delta)
             yield delta
-        if self._unfinished or self.usage is None:
+        if self._unfinished:
             raise RunnerError("the runner left an answer unfinished")
 
     def note(self, delta: TokenDelta) -> None:
@@ -102,8 +103,6 @@ class Generation:
             choice.text += delta.text
             choice.logprobs += delta.logprobs
             choice.finish_reason = delta.finish_reason or choice.finish_reason
-        if self.usage is None:
-            raise RunnerError("the runner told no usage")
         return Answer(choices, self.usage, self.timings)
 
 

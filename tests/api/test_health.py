@@ -1,0 +1,59 @@
+"""Ready or not, and the status."""
+
+import pytest
+
+from api.reply_schemas import StatusReply
+from contracts.generation import ModelCard
+from runners.scripted import CARD, ScriptedRunner
+from tests.api.fakes import saying, serve
+
+READY = "/api/v1/health/ready"
+
+
+class Broken(ScriptedRunner):
+    """Loaded, and its engine stands still."""
+
+    @property
+    def is_ready(self) -> bool:
+        return False
+
+
+def test_a_ready_service_is_healthy() -> None:
+    reply = serve().get(READY)
+    assert (reply.status_code, reply.json()) == (200, {"detail": "healthy"})
+    assert serve().head(READY).status_code == 200
+    assert serve().head(READY).content == b""
+
+
+@pytest.mark.parametrize(
+    ("card", "detail", "code"),
+    [(None, "model loading", "model_loading"), (CARD, "unhealthy", "model_unavailable")],
+)
+def test_an_unready_service_is_503(card: ModelCard | None, detail: str, code: str) -> None:
+    client = serve(Broken(card=card))
+    reply = client.get(READY)
+    assert (reply.status_code, reply.json()) == (503, {"detail": detail})
+    assert reply.headers["x-error-code"] == code
+    assert reply.headers["x-should-retry"] == "true"
+    assert 1 <= int(reply.headers["retry-after"]) <= 60
+    assert client.head(READY).status_code == 503
+
+
+@pytest.mark.parametrize(
+    ("runner", "state", "progress"),
+    [(saying(), "ready", 1), (saying(card=None), "loading", 0), (Broken(card=CARD), "failed", 0)],
+)
+def test_the_status_tells_of_the_model(runner: ScriptedRunner, state: str, progress: float) -> None:
+    got = serve(runner, quantization="nf4").get("/v1/status").json()
+    StatusReply.model_validate(got)
+    assert got["version"] == "1.2.3"
+    assert got["uptime_s"] >= 0
+    assert got["model"] == {
+        "name": "m",
+        "runner": "transformers",
+        "quantization": "nf4",
+        "device": "auto",
+        "max_model_len": 4096 if runner.card else None,
+        "state": state,
+        "progress": progress,
+    }
