@@ -18,6 +18,8 @@ from ipaddress import (
 
 NAT64 = IPv6Network("64:ff9b::/96")  # RFC 6052
 
+BRACKETS = str.maketrans("", "", "[]")  # as IPv6 addresses are written in URLs
+
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 
@@ -71,7 +73,7 @@ class AddressRules:
 
 def _network(text: str) -> Network | None:
     try:
-        return ip_network(text.strip("[]"), strict=False)
+        return ip_network(text.translate(BRACKETS), strict=False)
     except ValueError:
         return None
 

@@ -200,12 +200,7 @@ class _ServerProcess:
         return self._process.pid
 
     def send(self, request: bytes, fds: list[int]) -> None:
-        try:
-            socket.send_fds(self._control, [request], fds)
-        except OSError as exc:
-            raise RunnerError(
-                "the decoders' server does not answer; send the request again"
-            ) from exc
+        socket.send_fds(self._control, [request], fds)
 
     def close(self) -> None:
         """Close the socket, which ends the server, and wait for it."""

@@ -20,7 +20,12 @@ from contracts.errors import DownloadFailed, InvalidUrl, MediaError, UrlNotAllow
 from media.addresses import AddressRefused
 from media.jobs import MediaKind
 
-HEADERS = {"User-Agent": "Lookout", "Accept": "*/*", "Accept-Encoding": "identity"}
+HEADERS = {
+    "User-Agent": "Lookout",
+    "Accept": "*/*",
+    "Accept-Encoding": "identity",
+    "Connection": "close",  # every hop gets a connection, and an address, of its own
+}
 NOT_ALLOWED = "the URL's host is not allowed: expected a public host or one in VLM_MEDIA_ALLOW"
 REFUSED_FOR_NOW = (408, 429)
 
