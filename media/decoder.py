@@ -174,6 +174,11 @@ def _map_pixels(pixels_fd: int, answer: Answer) -> U8:
     return np.frombuffer(mapped, np.uint8).reshape(count, *answer.shape)
 
 
+def _python_path() -> str:
+    """Where this process imports from, so that the server finds the same packages."""
+    return os.pathsep.join([str(ROOT), *map(os.path.abspath, filter(None, sys.path))])
+
+
 class _ServerProcess:
     """A running fork server and the socket to it."""
 
@@ -186,11 +191,7 @@ class _ServerProcess:
                 pass_fds=(fd,),
                 stdin=subprocess.DEVNULL,
                 # Only what importing takes: a decoder has no use for the service's secrets.
-                env={
-                    "PYTHONPATH": os.pathsep.join(
-                        [str(ROOT), *map(os.path.abspath, filter(None, sys.path))]
-                    )
-                },
+                env={"PYTHONPATH": _python_path(), "PATH": os.defpath},
                 cwd="/",
                 start_new_session=True,  # Ctrl-C reaches the service, which closes us in order
             )
