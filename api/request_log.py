@@ -10,6 +10,7 @@ import uuid
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 logger = logging.getLogger(__name__)
@@ -43,7 +44,9 @@ class RequestLog:
 
         try:
             await self._app(scope, receive, send_with_id)
-        except ClientDisconnect:  # not an error, and nobody is left to be told
+        except ClientDisconnect:  # not an error
+            if status == CLIENT_LEFT:
+                await _answer_nobody(scope, receive, send)
             status = CLIENT_LEFT
         finally:
             milliseconds = (time.monotonic() - began_s) * 1000
@@ -70,3 +73,12 @@ def request_id_of(scope: Scope) -> str:
 def route_of(scope: Scope) -> str:
     """The template of the route that served a request; ``other`` for unknown paths."""
     return str(getattr(scope.get("route"), "path", "other"))
+
+
+async def _answer_nobody(scope: Scope, receive: Receive, send: Send) -> None:
+    """Send an answer although the client left.
+
+    Without a first message BentoML keeps the request for its whole ``traffic.timeout``, and the
+    service from stopping; the server drops what it cannot deliver.
+    """
+    await Response(status_code=CLIENT_LEFT)(scope, receive, send)

@@ -1,21 +1,22 @@
 """The bundle as ``bentoml serve`` serves it, and asking it: for reports, benchmarks and tests."""
 
 import os
-import signal
 import socket
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import psutil
 import requests
 
 ROOT = Path(__file__).resolve().parent.parent
 START_S = 120
 ANSWER_S = 120
+STOP_S = 20
 
 
 def free_port() -> int:
@@ -62,7 +63,8 @@ def served(
             _wait_until_ready(process, url, log)
             yield url
         finally:
-            _end(process)
+            if process.poll() is None:
+                _end(process)
 
 
 def ask(url: str, path: Path, question: str) -> str:
@@ -93,10 +95,18 @@ def _wait_until_ready(process: subprocess.Popen[bytes], url: str, log: Path) -> 
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    if process.poll() is None:
-        process.terminate()
+    """End the process and its workers.
+
+    Raises:
+        RuntimeError: They had to be killed: something held the service back.
+    """
+    family = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
+    process.terminate()
     try:
-        process.wait(20)
+        process.wait(STOP_S)
     except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
+        for one in family:
+            with suppress(psutil.NoSuchProcess):
+                one.kill()
         process.wait()
+        raise RuntimeError(f"the service did not stop within {STOP_S} s") from None

@@ -62,7 +62,7 @@ def test_the_built_bento_holds_what_serving_needs_and_serves_elsewhere(
     assert not [name for name in packed if name.startswith("demo/") and name.endswith(".py")]
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
-    with served(target=str(bento), directory=elsewhere) as url:
+    with served({"BENTOML_HOME": str(home)}, target="lookout:test", directory=elsewhere) as url:
         assert answer(url, files / "person.mp4").startswith("Yes")
 
 
