@@ -56,6 +56,11 @@ class RawClient:
         return b"".join(message.get("body", b"") for message in self.sent)
 
     @property
+    def got_only_499(self) -> bool:
+        """Whether all that was sent is the empty answer that nobody reads."""
+        return self.status == 499 and self.body == b""
+
+    @property
     def num_unread(self) -> int:
         return len(self._chunks)
 

@@ -365,4 +365,4 @@ async def _leaves(runner: ScriptedRunner, media: FakeMedia, body: str) -> None:
         await asyncio.sleep(0)
     client.leave()
     await asyncio.wait_for(task, 5)
-    assert client.sent == []
+    assert client.got_only_499
