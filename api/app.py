@@ -16,6 +16,7 @@ from api.models import model_routes
 from api.openapi import document
 from api.probe import probe_routes
 from api.request_log import RequestLog
+from api.unknown import UnknownPath
 from contracts.errors import MethodNotAllowed, NotFound
 
 INSTEAD = {
@@ -45,6 +46,7 @@ def build_app(deps: GetDeps) -> FastAPI:
     app.include_router(analyze_routes(deps, intake))
     app.include_router(probe_routes(deps, intake))
     app.include_router(health_routes(deps))
+    app.router.routes.append(UnknownPath())
     app.add_middleware(KeyCheck, deps=deps)  # the last added is the outermost
     app.add_middleware(Fallback)
     app.add_middleware(Cors, deps=deps)
