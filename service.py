@@ -93,4 +93,4 @@ class LLaVAVideoService:
 
     async def __is_ready__(self) -> bool:
         """Whether a question would be answered now; must not raise."""
-        return self.deps.runner.is_ready
+        return self.deps.runner.state == "ready"

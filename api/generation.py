@@ -8,11 +8,10 @@ from dataclasses import dataclass, field
 from api.deps import Deps
 from api.drafts import Draft, read_draft
 from contracts.chat import ChatMessage
-from contracts.errors import ModelLoading, RequestTimeout, RunnerError
+from contracts.errors import RequestTimeout, RunnerError
 from contracts.generation import (
     FinishReason,
     GenerationRequest,
-    ModelCard,
     PromptTokens,
     SamplingParams,
     Timings,
@@ -110,11 +109,11 @@ async def read_question(deps: Deps, question: Question) -> tuple[ChatMessage, ..
     """Read the question's media within its deadline.
 
     Raises:
-        ModelLoading: How the model takes frames is not known yet.
+        ModelLoading, ModelUnavailable: How the model takes frames is not known.
         RequestTimeout: They took too long.
         MediaError: One of them cannot be used.
     """
-    card = loaded_card(deps)
+    card = deps.runner.require_card()
     left_s = deadline_s(deps, question) - time.monotonic()
     try:
         async with asyncio.timeout(left_s) as bound:
@@ -150,18 +149,6 @@ async def start(deps: Deps, question: Question) -> Generation:
         await generation.aclose()
         raise
     return generation
-
-
-def loaded_card(deps: Deps) -> ModelCard:
-    """What is served.
-
-    Raises:
-        ModelLoading: Nothing yet.
-    """
-    card = deps.runner.card
-    if card is None:
-        raise ModelLoading("the model is still loading, try again in a few seconds")
-    return card
 
 
 def deadline_s(deps: Deps, question: Question) -> float:

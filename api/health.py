@@ -29,7 +29,7 @@ def health_routes(deps: GetDeps) -> APIRouter:
     @router.head(READY_PATH, include_in_schema=False)
     @router.get(READY_PATH, **ready)
     async def tell_ready() -> JSONResponse:
-        state = model_state(deps())
+        state = deps().runner.state
         if state == "ready":
             return JSONResponse({"detail": "healthy"})
         return JSONResponse(
@@ -43,16 +43,9 @@ def health_routes(deps: GetDeps) -> APIRouter:
     return router
 
 
-def model_state(deps: Deps) -> str:
-    """``loading``, ``ready`` or ``failed``."""
-    if deps.runner.is_ready:
-        return "ready"
-    return "loading" if deps.runner.card is None else "failed"
-
-
 def status_json(deps: Deps) -> Json:
     """How the service is, for people and tools."""
-    card, settings, state = deps.runner.card, deps.settings, model_state(deps)
+    card, settings, state = deps.runner.card, deps.settings, deps.runner.state
     return {
         "version": deps.version,
         "uptime_s": round((datetime.now(UTC) - deps.started_at).total_seconds(), 3),

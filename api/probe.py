@@ -14,7 +14,7 @@ from api.client import while_client_stays
 from api.deps import Deps, GetDeps
 from api.drafts import media_parts
 from api.forms import Form
-from api.generation import Question, loaded_card, read_question
+from api.generation import Question, read_question
 from api.openapi import probe_operation
 from api.replies import Json, media_info, new_id, prompt_json
 from api.request_log import request_id_of
@@ -42,7 +42,7 @@ def probe_routes(deps: GetDeps, intake: Intake) -> APIRouter:
             async with while_client_stays(request.receive):
                 messages = await read_question(now, question)
                 prompt = await now.runner.count_tokens(messages)
-            reply = probe_json(messages, prompt, loaded_card(now).context_length)
+            reply = probe_json(messages, prompt, now.runner.require_card().context_length)
             return JSONResponse(reply, headers=ignored_header(asked.ignored))
 
     return router

@@ -58,7 +58,7 @@ async def measure(url: str, num_calls: int) -> Latencies:
     """Both calls in turn, after a warm-up of a tenth of them."""
     runner = TransformersRunner(Settings())
     await runner.start()
-    while not runner.is_ready:  # noqa: ASYNC110 - whoever asks for readiness polls it
+    while runner.state != "ready":  # noqa: ASYNC110 - whoever asks for readiness polls it
         await asyncio.sleep(0.1)
     latencies = Latencies([], [])
     with requests.Session() as session:

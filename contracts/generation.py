@@ -9,6 +9,7 @@ from contracts.chat import ChatMessage
 from contracts.media import FramePolicy
 
 WorkClass = Literal["chat", "upload", "alert"]
+ModelState = Literal["loading", "ready", "failed"]
 
 
 class FinishReason(StrEnum):
@@ -166,8 +167,16 @@ class ModelRunner(Protocol):
         ...
 
     @property
-    def is_ready(self) -> bool:
-        """Whether the model is loaded and its engine turns."""
+    def state(self) -> ModelState:
+        """``ready`` when the model is loaded and its engine turns."""
+        ...
+
+    def require_card(self) -> ModelCard:
+        """What is served.
+
+        Raises:
+            ModelLoading, ModelUnavailable: Nothing yet, or no more; the message says why.
+        """
         ...
 
     async def start(self) -> None:

@@ -7,11 +7,13 @@ from collections import deque
 from collections.abc import AsyncGenerator, Iterable
 
 from contracts.chat import ChatMessage, ImagePart, VideoPart
+from contracts.errors import ModelLoading
 from contracts.generation import (
     Alternative,
     FinishReason,
     GenerationRequest,
     ModelCard,
+    ModelState,
     PromptTokens,
     Timings,
     TokenDelta,
@@ -40,9 +42,15 @@ class ScriptedRunner:
         self._replies = deque(replies)
 
     @property
-    def is_ready(self) -> bool:
+    def state(self) -> ModelState:
         """Ready when it has a card."""
-        return self.card is not None
+        return "ready" if self.card else "loading"
+
+    def require_card(self) -> ModelCard:
+        """The card; without one it is loading for ever."""
+        if self.card is None:
+            raise ModelLoading("the model is still loading: the script has no card")
+        return self.card
 
     async def start(self) -> None:
         """Nothing to load."""

@@ -19,13 +19,16 @@ from contracts.errors import (
     ContextLengthExceeded,
     ModelLoading,
     ModelUnavailable,
+    RequestError,
     RequestTimeout,
     ServiceError,
 )
 from contracts.generation import (
     GenerationRequest,
     ModelCard,
+    ModelState,
     PromptTokens,
+    SamplingParams,
     TokenDelta,
 )
 from contracts.settings import Settings
@@ -64,21 +67,19 @@ class TransformersRunner:
     @property
     def card(self) -> ModelCard | None:
         """What is served; ``None`` until it is loaded."""
-        if self._model is None:
-            return None
-        return ModelCard(
-            root=_root(self._settings.model),
-            context_length=self._model.context_length,
-            frame_policy=self._model.frame_policy,
-        )
+        return None if self._model is None else self._card_of(self._model)
 
     @property
-    def is_ready(self) -> bool:
-        """Whether the model is loaded and its engine turns."""
-        engine = self._engine
-        return (
-            engine is not None and self._thread.is_alive() and engine.has_turned_within(MAX_TURN_S)
-        )
+    def state(self) -> ModelState:
+        """``failed`` also when the engine has stopped, or has not turned for half a minute."""
+        if self._failure is None and self._engine is None:
+            return "loading"
+        turns = self._engine is not None and self._engine.has_turned_within(MAX_TURN_S)
+        return "ready" if turns and self._thread.is_alive() else "failed"
+
+    def require_card(self) -> ModelCard:
+        """What is served; see ``ModelRunner``."""
+        return self._card_of(self._loaded())
 
     async def start(self) -> None:
         """Begin to load on the device thread."""
@@ -100,6 +101,7 @@ class TransformersRunner:
     async def generate(self, request: GenerationRequest) -> AsyncGenerator[TokenDelta, None]:
         """Stream the answer; see ``ModelRunner``."""
         model = self._loaded()
+        _check_bias(request.sampling, model.vocab_size)
         prompt = await self._plan(model, request.messages)
         room = _room(prompt.tokens, model.context_length)
         items: asyncio.Queue[Item] = asyncio.Queue()
@@ -113,6 +115,9 @@ class TransformersRunner:
                 yield item
         finally:
             job.cancel()
+
+    def _card_of(self, model: ModelFamily) -> ModelCard:
+        return ModelCard(_root(self._settings.model), model.context_length, model.frame_policy)
 
     def _loaded(self) -> ModelFamily:
         if self._failure is not None:
@@ -167,6 +172,18 @@ async def _next_before(deadline_s: float, items: "asyncio.Queue[Item]") -> Item:
             return await items.get()
     except TimeoutError:
         raise RequestTimeout("the answer was not complete within VLM_REQUEST_TIMEOUT_S") from None
+
+
+def _check_bias(sampling: SamplingParams, vocab_size: int) -> None:
+    """Refuse a bias on what is no token.
+
+    Raises:
+        RequestError: An id is outside the vocabulary.
+    """
+    unknown = [token_id for token_id in sampling.logit_bias if not 0 <= token_id < vocab_size]
+    if unknown:
+        message = f"logit_bias: expected token ids from 0 to {vocab_size - 1}, got {unknown[0]}"
+        raise RequestError(message, param="logit_bias")
 
 
 def _room(tokens: PromptTokens, context_length: int) -> int:

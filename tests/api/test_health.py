@@ -3,7 +3,7 @@
 import pytest
 
 from api.reply_schemas import StatusReply
-from contracts.generation import ModelCard
+from contracts.generation import ModelCard, ModelState
 from runners.scripted import CARD, ScriptedRunner
 from tests.api.fakes import saying, serve
 
@@ -14,8 +14,8 @@ class Broken(ScriptedRunner):
     """Loaded, and its engine stands still."""
 
     @property
-    def is_ready(self) -> bool:
-        return False
+    def state(self) -> ModelState:
+        return "failed" if self.card else "loading"
 
 
 def test_a_ready_service_is_healthy() -> None:

@@ -16,6 +16,7 @@ from contracts.errors import (
     ModelLoading,
     ModelUnavailable,
     QueueFull,
+    RequestError,
     RequestTimeout,
     ServiceError,
     ShuttingDown,
@@ -53,7 +54,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 async def loaded(one: TransformersRunner) -> TransformersRunner:
     await one.start()
     for _ in range(3000):
-        if one.is_ready:
+        if one.state == "ready":
             return one
         await asyncio.sleep(0.02)
     raise AssertionError("not loaded within a minute")
@@ -148,6 +149,11 @@ async def test_greedy_choices_are_the_answer_alone(runner: TransformersRunner) -
     assert [text_of(deltas, 0), text_of(deltas, 1)] == [alone, alone]
 
 
+async def test_a_bias_on_no_token_is_refused(runner: TransformersRunner) -> None:
+    with pytest.raises(RequestError, match=r"logit_bias.*got 999999"):
+        await answer(runner, ask("x", logit_bias={999_999: 1.0}))
+
+
 async def test_length_ends_with_length(runner: TransformersRunner) -> None:
     deltas = await answer(runner, ask("x", max_tokens=3, min_tokens=3))
     usage = deltas[-1].usage
@@ -225,7 +231,7 @@ async def test_more_than_may_wait_is_queue_full() -> None:
 async def test_before_it_is_loaded_it_says_so() -> None:
     one = TransformersRunner(settings())
     assert one.card is None
-    assert not one.is_ready
+    assert one.state == "loading"
     with pytest.raises(ModelLoading):
         await answer(one, ask("x"))
     await one.close()
@@ -242,7 +248,9 @@ async def test_a_checkpoint_that_does_not_load_is_unavailable_with_the_reason(
     while isinstance(error := await failure(one), ModelLoading):  # noqa: ASYNC110 - loading is polled
         await asyncio.sleep(0.02)
     assert isinstance(error, ModelUnavailable)
-    assert not one.is_ready
+    assert one.state == "failed"
+    with pytest.raises(ModelUnavailable):
+        one.require_card()
     await one.close()
 
 
