@@ -12,14 +12,16 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from tqdm import tqdm
 
 from demo.answers import Question
 from demo.judging import YES_NO_KINDS, is_right, row_of
-from demo.service_client import ask_service, service
+from demo.serving import ask, served
 from demo.world import Item, random_item, write_item
 
 Answer = Callable[[Path, str], str]
@@ -165,9 +167,8 @@ def main() -> None:
         tallies = _measure_all(options, in_process_answer(options.model), 1)
         how = "Files, read and answered in one process."
     else:
-        with service(options.url) as url:
-            upload: Answer = lambda path, question: ask_service(url, path, question)  # noqa: E731
-            tallies = _measure_all(options, upload, 4)
+        with nullcontext(options.url) if options.url else served() as url:
+            tallies = _measure_all(options, partial(ask, url), 4)
         how = "H.264 and picture files, uploaded to the service."
     tqdm.write(table(tallies), file=None)
     if len(tallies) == len(COLUMNS):
