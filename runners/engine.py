@@ -221,8 +221,9 @@ class Engine:
         """One decode step for every running choice."""
         if self._should_stop(batch.job):
             raise Stopped
-        last_ids = torch.tensor([sequence.last_token_id for sequence in batch.running])
-        return self._hand_out(batch, self._model.decode_step(last_ids, batch.kv_cache))
+        last_ids = [sequence.last_token_id for sequence in batch.running]
+        token_ids = torch.tensor(last_ids, device=self._model.device)
+        return self._hand_out(batch, self._model.decode_step(token_ids, batch.kv_cache))
 
     def _hand_out(self, batch: Batch, logits: Tensor) -> Batch | None:
         """Draw a token for each row of the logits (B, V); ``None`` when all rows ended."""

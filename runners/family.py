@@ -7,6 +7,7 @@ nothing of requests, sampling or threads. All of it but ``plan`` runs on the dev
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+import torch
 from torch import Tensor
 from transformers import DynamicCache, PreTrainedTokenizerFast
 
@@ -18,6 +19,7 @@ from llava_custom import Prompt, Visual
 class ModelFamily(Protocol):
     """A loaded vision-language model."""
 
+    device: torch.device
     context_length: int
     frame_policy: FramePolicy
     vocab_size: int

@@ -1,0 +1,63 @@
+"""What the README tells people to type, typed."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from contracts.documentation import rewritten
+from demo.serving import ROOT
+
+pytestmark = pytest.mark.e2e
+
+README = (ROOT / "README.md").read_text()
+ADDRESS = "http://localhost:3000"
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+
+
+@pytest.fixture(scope="module")
+def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the clips that the README makes."""
+    (command,) = [block for block in blocks("bash") if "demo.world" in block]
+    folder = tmp_path_factory.mktemp("readme")
+    words = command.replace(".venv/bin/python", sys.executable).split()
+    words[words.index("clips")] = str(folder / "clips")
+    subprocess.run(words, cwd=ROOT, check=True, timeout=120)
+    return folder
+
+
+@pytest.mark.parametrize(
+    "command", [block for block in blocks("bash") if "curl" in block and "example.com" not in block]
+)
+def test_each_curl_line_is_answered(url: str, workplace: Path, command: str) -> None:
+    done = subprocess.run(
+        ["bash", "-c", command.replace(ADDRESS, url)],
+        cwd=workplace, capture_output=True, text=True, timeout=120, check=True,
+    )  # fmt: skip
+    reply = json.loads(done.stdout)
+    assert reply.get("status") == "success" or reply.get("choices"), done.stdout
+
+
+def test_the_python_example_runs(url: str, workplace: Path) -> None:
+    (script,) = blocks("python")
+    done = subprocess.run(
+        [sys.executable, "-c", script.replace(ADDRESS, url)],
+        cwd=workplace, capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip()
+
+
+def test_the_generated_tables_are_up_to_date() -> None:
+    assert rewritten(README) == README
+
+
+def test_every_verb_of_the_makefile_that_the_readme_names_exists() -> None:
+    verbs = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    assert set(re.findall(r"`?make ([a-z-]+)", README)) <= verbs
