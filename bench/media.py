@@ -242,11 +242,13 @@ def run_in_child(backend: str, clip: BenchClip, count: int) -> Run | str:
     return Run(**json.loads(ended.stdout.splitlines()[-1]))
 
 
-def measure_all(rounds: int, backends: Sequence[str]) -> list[str]:
+def measure_all(
+    rounds: int, backends: Sequence[str], clips: Sequence[BenchClip], counts: Sequence[int]
+) -> list[str]:
     """Every clip, count and backend, taking turns; the rows of the table."""
     rows = []
-    for clip in CLIPS:
-        for count in COUNTS:
+    for clip in clips:
+        for count in counts:
             runs: dict[str, list[Run | str]] = {backend: [] for backend in backends}
             for turn in range(rounds):
                 for backend in backends:
@@ -287,6 +289,9 @@ def main() -> None:
     parser.add_argument("--one", nargs=3, metavar=("BACKEND", "CLIP", "COUNT"))
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--backends", nargs="*", default=list(BACKENDS), choices=BACKENDS)
+    names = [clip.name for clip in CLIPS]
+    parser.add_argument("--clips", nargs="*", default=names, choices=names)
+    parser.add_argument("--counts", nargs="*", type=int, default=list(COUNTS))
     arguments = parser.parse_args()
     if arguments.one:
         backend, name, count = arguments.one
@@ -294,10 +299,11 @@ def main() -> None:
         run = BACKENDS[backend](FOLDER / clip.file_name, wanted_indices(clip, int(count)))
         print(json.dumps(asdict(run)))
         return
-    for clip in CLIPS:
+    clips = [clip for clip in CLIPS if clip.name in arguments.clips]
+    for clip in clips:
         make_clip(clip, FOLDER)
     print(HEADER)
-    rows = measure_all(arguments.rounds, arguments.backends)
+    rows = measure_all(arguments.rounds, arguments.backends, clips, arguments.counts)
     TABLE.write_text("\n".join([HEADER, *rows]) + "\n")
 
 

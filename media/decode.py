@@ -17,7 +17,8 @@ from av.video.stream import VideoStream
 from media.container import OpenVideo
 from media.index import FrameIndex
 
-MAX_JUMPS_BACK = 4  # each twice as many key frames earlier; then from the start
+MAX_DAMAGED_KEYS = 3
+LEADS_S = (0, 1, 4, 16)  # how much earlier than wanted to ask for; then from the start
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,19 +59,33 @@ class FrameWalk:
     num_damaged: int = 0
     _frames: Iterator[Decoded] = field(default_factory=lambda: iter(()))
     _ahead: Decoded | None = None
+    _lead_s: int = 0
 
     def rewind(self) -> None:
         """Go to the start of the file."""
         self.video.reopen()
-        self._start(needs_key=False)
+        self._start(None)
 
     def jump(self, key_position: int, position: int) -> bool:
-        """Go to a key frame; whether the first frame there is not later than a position."""
+        """Go to a key frame; whether what comes then begins not later than a position.
+
+        Where the container lands too late, it is asked for an earlier time; packets before the key
+        frame are read over, not decoded. The lead that was needed is tried first the next time.
+        """
+        leads = [lead for lead in LEADS_S if lead >= self._lead_s]
+        for lead_s in leads:
+            if self._jump(key_position, position, lead_s):
+                self._lead_s = lead_s
+                return True
+        return False
+
+    def _jump(self, key_position: int, position: int, lead_s: int) -> bool:
+        asked = key_position - int(lead_s / self.index.time_base)
         try:
-            self.video.container.seek(key_position, stream=self.video.stream, backward=True)
+            self.video.container.seek(asked, stream=self.video.stream, backward=True)
         except av.FFmpegError:
             return False
-        self._start(needs_key=True)
+        self._start(key_position)
         first = self.peek()
         return first is not None and first.position <= position
 
@@ -85,13 +100,13 @@ class FrameWalk:
         taken, self._ahead = self.peek(), None
         return taken
 
-    def _start(self, *, needs_key: bool) -> None:
+    def _start(self, key_position: int | None) -> None:
         self._ahead = None
-        self._frames = self._decode(needs_key=needs_key)
+        self._frames = self._decode(key_position)
 
-    def _decode(self, *, needs_key: bool) -> Iterator[Decoded]:
+    def _decode(self, key_position: int | None) -> Iterator[Decoded]:
         trust, number = _Trust(), 0
-        for packet in self._packets(needs_key=needs_key):
+        for packet in self._packets(key_position):
             try:
                 pictures = self._send(packet)
             except av.FFmpegError as exc:
@@ -106,12 +121,14 @@ class FrameWalk:
                 if trust.admits(picture) and position is not None:
                     yield Decoded(position, picture)
 
-    def _packets(self, *, needs_key: bool) -> Iterator["Packet[VideoStream] | None"]:
-        """Packets of the stream and ``None``, the decoder's flush, at its end."""
+    def _packets(self, key_position: int | None) -> Iterator["Packet[VideoStream] | None"]:
+        """Packets from a key frame on, and ``None``, the decoder's flush, at the end."""
+        is_waiting = key_position is not None
         try:
             for packet in self.video.container.demux(self.video.stream):
-                needs_key = needs_key and not packet.is_keyframe
-                if packet.size and not needs_key:
+                if is_waiting and packet.is_keyframe and packet.pts is not None:
+                    is_waiting = packet.pts < (key_position or 0)
+                if packet.size and not is_waiting:
                     yield packet
         except av.FFmpegError:
             self.num_damaged += 1
@@ -165,12 +182,13 @@ def _jump_pays(walk: FrameWalk, current: Decoded | None, position: int) -> bool:
 
 
 def _jump_before(walk: FrameWalk, position: int) -> bool:
-    """Go to the key frame before a position; ``False`` when only the start of the file will do."""
-    key = walk.index.key_before(position)
-    if key is not None:
-        for attempt in range(MAX_JUMPS_BACK):
-            back = key if attempt == 0 else max(0, key - 2**attempt + 1)
-            if walk.jump(walk.index.key_positions[back], position):
-                return True
+    """Go to the key frame before a position; ``False`` when jumping does not work in this file.
+
+    Where that key frame or what follows it is damaged, one before it has to do.
+    """
+    key = walk.index.key_before(position) or 0
+    for back in range(key, max(0, key - MAX_DAMAGED_KEYS), -1):
+        if walk.jump(walk.index.key_positions[back], position):
+            return True
     walk.rewind()
-    return False
+    return key <= MAX_DAMAGED_KEYS

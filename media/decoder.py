@@ -22,14 +22,20 @@ from typing import BinaryIO
 
 import numpy as np
 
-from contracts.errors import DecodeLimit, ParseError, RunnerError, ServiceError, ShuttingDown
+from contracts.errors import (
+    DecodeLimit,
+    MediaKind,
+    ParseError,
+    RunnerError,
+    ServiceError,
+    ShuttingDown,
+)
 from contracts.media import U8
 from media.jobs import (
     Answer,
     DecoderFault,
     Job,
     Limits,
-    MediaKind,
     PictureAnswer,
     Request,
     decode_answer,
@@ -191,7 +197,11 @@ class _ServerProcess:
                 pass_fds=(fd,),
                 stdin=subprocess.DEVNULL,
                 # Only what importing takes: a decoder has no use for the service's secrets.
-                env={"PYTHONPATH": _python_path(), "PATH": os.defpath},
+                env={
+                    "PYTHONPATH": _python_path(),
+                    "PATH": os.defpath,
+                    "OPENBLAS_NUM_THREADS": "1",  # it forks: no threads beside its own
+                },
                 cwd="/",
                 start_new_session=True,  # Ctrl-C reaches the service, which closes us in order
             )

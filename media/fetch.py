@@ -21,11 +21,10 @@ from urllib.parse import urljoin
 
 import requests
 
-from contracts.errors import DownloadFailed, InvalidUrl, ShuttingDown, UrlNotAllowed
+from contracts.errors import DownloadFailed, InvalidUrl, MediaKind, ShuttingDown, UrlNotAllowed
 from media.addresses import Address, AddressRules
 from media.guarded_http import check_status, guarded_session, translate
 from media.inline import is_remote, too_large
-from media.jobs import MediaKind
 from media.limits import FetchLimits
 from media.sniff import HEAD_BYTES, Content, sniff
 

@@ -16,9 +16,8 @@ from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import HTTPError, NameResolutionError, NewConnectionError
 
-from contracts.errors import DownloadFailed, InvalidUrl, MediaError, UrlNotAllowed
+from contracts.errors import DownloadFailed, InvalidUrl, MediaError, MediaKind, UrlNotAllowed
 from media.addresses import AddressRefused
-from media.jobs import MediaKind
 
 HEADERS = {
     "User-Agent": "Lookout",

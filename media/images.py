@@ -21,13 +21,12 @@ from PIL import (  # the readers register themselves; without them Pillow import
     WebPImagePlugin,  # noqa: F401
 )
 
-from contracts.errors import ParseError, PictureTooLarge
+from contracts.errors import MediaKind, ParseError, PictureTooLarge
 from media.clips import FrameSizer
 from media.jobs import (
     ClipAnswer,
     FrameListJob,
     ImageJob,
-    MediaKind,
     PictureAnswer,
     PixelSink,
 )

@@ -8,9 +8,15 @@ import binascii
 import re
 from urllib.parse import unquote
 
-from contracts.errors import FileTooLarge, InvalidBase64, InvalidUrl, MediaError, UrlNotAllowed
+from contracts.errors import (
+    FileTooLarge,
+    InvalidBase64,
+    InvalidUrl,
+    MediaError,
+    MediaKind,
+    UrlNotAllowed,
+)
 from contracts.media import FrameList
-from media.jobs import MediaKind
 
 SCHEME = re.compile(r"\s*([A-Za-z][A-Za-z0-9+.-]*):")
 HOST_WITHOUT_SCHEME = re.compile(r"[\w-]+(\.[\w-]+)+(:\d+)?(/|\?|$)")

@@ -16,6 +16,7 @@ from contracts.errors import (
     DecodeLimit,
     EmptyTimeRange,
     MediaError,
+    MediaKind,
     ParseError,
     PictureTooLarge,
     ServiceError,
@@ -23,7 +24,6 @@ from contracts.errors import (
 )
 from contracts.media import U8, FrameSampling, PixelRange
 
-MediaKind = Literal["image", "video"]
 MEDIA_ERRORS: dict[str, type[MediaError]] = {
     cls.__name__: cls for cls in (DecodeLimit, ParseError, PictureTooLarge, UnsupportedMediaType)
 }

@@ -4,8 +4,8 @@ import os
 from dataclasses import dataclass
 from typing import Literal
 
+from contracts.errors import MediaKind
 from contracts.settings import Settings
-from media.jobs import MediaKind
 
 MEGABYTE = 1 << 20
 

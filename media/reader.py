@@ -14,6 +14,7 @@ from typing import BinaryIO
 
 from contracts.errors import (
     EmptyFile,
+    MediaKind,
     MissingMedia,
     UnsupportedMediaType,
     UnsupportedParameter,
@@ -36,7 +37,7 @@ from media.addresses import AddressRules
 from media.decoder import Decoder
 from media.fetch import Fetcher
 from media.inline import as_frame_list, decode_inline, is_remote, too_large
-from media.jobs import ClipAnswer, ClipJob, FrameListJob, ImageJob, MediaKind, PictureAnswer
+from media.jobs import ClipAnswer, ClipJob, FrameListJob, ImageJob, PictureAnswer
 from media.limits import MediaLimits
 from media.sampling import check_sampling, choose_from_list
 from media.sniff import (

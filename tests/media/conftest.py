@@ -1,9 +1,9 @@
 """The corpus of clips, and eyes on processes and descriptors."""
 
+import contextlib
 import importlib.util
 import os
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -72,13 +72,9 @@ def open_descriptors() -> int:
 
 
 def children_of(parent: int) -> list[int]:
-    return [pid for pid, its_parent in _processes() if its_parent == parent]
-
-
-def _processes() -> Iterator[tuple[int, int]]:
-    for name in filter(str.isdigit, os.listdir("/proc")):
-        try:
-            stat = Path("/proc", name, "stat").read_text()
-        except OSError:
-            continue  # it ended meanwhile
-        yield int(name), int(stat.rpartition(")")[2].split()[1])
+    """Processes that another one started and that have not been waited for."""
+    found: list[int] = []
+    for task in Path(f"/proc/{parent}/task").glob("*"):
+        with contextlib.suppress(OSError):  # the thread has ended meanwhile
+            found += map(int, (task / "children").read_text().split())
+    return sorted(found)
