@@ -37,7 +37,7 @@ def guarded_session(connect: Connect, verify: bool | str) -> requests.Session:
     Neither proxies nor netrc nor certificate variables are read, no cookie is kept, nothing is
     retried. ``verify`` is what ``requests`` calls so.
     """
-    session = requests.Session()
+    session = SingleHopSession()
     session.trust_env = False
     session.verify = verify
     session.headers.update(HEADERS)
@@ -91,6 +91,17 @@ def translate(run: Callable[[], BinaryIO], kind: MediaKind) -> Callable[[], Bina
             raise ours(message, kind=kind) from None
 
     return translated
+
+
+class SingleHopSession(requests.Session):
+    """A session that knows of no redirects.
+
+    Even where it may not follow one, ``requests`` reads the redirect's whole body, unpacked and
+    without a bound, to prepare the next request.
+    """
+
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        """Find none; whoever asks follows by hand."""
 
 
 class GuardedAdapter(HTTPAdapter):

@@ -59,6 +59,19 @@ def endless(handler: Handler) -> None:
         handler.wfile.write(bytes(1 << 16))
 
 
+def redirect_at_length(location: str) -> Route:
+    """A route that redirects, and never ends what it says beside that."""
+
+    def route(handler: Handler) -> None:
+        handler.send_response(302)
+        handler.send_header("Location", location)
+        handler.end_headers()
+        while not handler.stop.is_set():
+            handler.wfile.write(bytes(1 << 16))
+
+    return route
+
+
 def drip(handler: Handler) -> None:
     """Send a byte now and then, for ever."""
     respond(b"", Content_Length="1000000")(handler)

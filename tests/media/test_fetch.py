@@ -31,6 +31,7 @@ from tests.media.http_hosts import (
     drip_headers,
     endless,
     redirect,
+    redirect_at_length,
     respond,
     say_nothing,
     serving,
@@ -52,6 +53,7 @@ def host() -> Iterator[Host]:
         ),
         "/again": redirect("/good"),
         "/loop": redirect("/loop"),
+        "/wordy": redirect_at_length("/good"),
         "/inside": redirect("http://127.0.0.2/good"),
         "/file": redirect("file:///etc/passwd"),
         "/nowhere": respond(b"", 302),
@@ -117,6 +119,10 @@ async def test_what_goes_wrong_has_its_own_error(
 ) -> None:
     with pytest.raises(error, match=needle):
         await fetch(fetcher, host.url(path))
+
+
+async def test_the_body_of_a_redirect_is_not_read(fetcher: Fetcher, host: Host) -> None:
+    assert await fetch(fetcher, host.url("/wordy"), HURRIED) == BODY
 
 
 @pytest.mark.parametrize("path", ["/drip", "/drip-headers", "/silent"])
