@@ -17,6 +17,17 @@ from ipaddress import (
 )
 
 NAT64 = IPv6Network("64:ff9b::/96")  # RFC 6052
+ISATAP = (0x0000_5EFE, 0x0200_5EFE)  # RFC 5214: what precedes an IPv4 address in an interface id
+
+# Not for the public, although ``ipaddress`` says so in no release or only in late ones.
+SPECIAL: tuple[IPv4Network | IPv6Network, ...] = (
+    IPv4Network("192.0.0.0/24"),  # protocol assignments
+    IPv4Network("192.88.99.0/24"),  # relays of 6to4, withdrawn
+    IPv6Network("64:ff9b:1::/48"),  # NAT64 of one site
+    IPv6Network("3fff::/20"),  # documentation
+    IPv6Network("5f00::/16"),  # segment routing
+    IPv6Network("fec0::/10"),  # one site, withdrawn
+)
 
 BRACKETS = str.maketrans("", "", "[]")  # as IPv6 addresses are written in URLs
 
@@ -68,6 +79,8 @@ class AddressRules:
     def _allows_itself(self, address: Address) -> bool:
         if any(address in network for network in self.networks):
             return True
+        if any(address in network for network in SPECIAL):
+            return False
         return address.is_global and not (address.is_multicast or address.is_reserved)
 
 
@@ -90,4 +103,6 @@ def _reached(address: Address) -> Iterator[Address]:
         yield address
         if address.sixtofour is not None:
             yield address.sixtofour
+        if int(address) >> 32 & 0xFFFFFFFF in ISATAP:
+            yield IPv4Address(int(address) & 0xFFFFFFFF)
         yield from address.teredo or ()

@@ -39,6 +39,14 @@ PUBLIC_ONLY = AddressRules.parse([])
         "2002:a9fe:a9fe::1",
         "::127.0.0.1",
         "2001:0:7f00:1::",
+        "192.0.0.8",
+        "192.88.99.1",
+        "fec0::1",
+        "3fff::1",
+        "5f00::1",
+        "64:ff9b:1::1",
+        "2606:4700::5efe:7f00:1",
+        "2606:4700::200:5efe:a00:1",
     ],
 )
 def test_addresses_that_are_not_public_are_refused(address: str) -> None:
@@ -47,7 +55,14 @@ def test_addresses_that_are_not_public_are_refused(address: str) -> None:
 
 @pytest.mark.parametrize(
     "address",
-    ["1.1.1.1", "93.184.215.14", "2606:4700::1111", "::ffff:8.8.8.8", "64:ff9b::808:808"],
+    [
+        "1.1.1.1",
+        "93.184.215.14",
+        "2606:4700::1111",
+        "::ffff:8.8.8.8",
+        "64:ff9b::808:808",
+        "2606:4700::5efe:808:808",
+    ],
 )
 def test_public_addresses_are_allowed(address: str) -> None:
     assert PUBLIC_ONLY.allows(ip_address(address))
