@@ -8,7 +8,7 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Literal
 
@@ -101,7 +101,7 @@ class TransformersRunner:
     async def generate(self, request: GenerationRequest) -> AsyncGenerator[TokenDelta, None]:
         """Stream the answer; see ``ModelRunner``."""
         model = self._loaded()
-        _check_bias(request.sampling, model.vocab_size)
+        _check_token_ids(request.sampling, model.vocab_size)
         prompt = await self._plan(model, request.messages)
         room = _room(prompt.tokens, model.context_length)
         items: asyncio.Queue[Item] = asyncio.Queue()
@@ -174,16 +174,21 @@ async def _next_before(deadline_s: float, items: "asyncio.Queue[Item]") -> Item:
         raise RequestTimeout("the answer was not complete within VLM_REQUEST_TIMEOUT_S") from None
 
 
-def _check_bias(sampling: SamplingParams, vocab_size: int) -> None:
-    """Refuse a bias on what is no token.
+def _check_token_ids(sampling: SamplingParams, vocab_size: int) -> None:
+    """Refuse ids of no token; on CUDA, one such index would end the device for everybody.
 
     Raises:
         RequestError: An id is outside the vocabulary.
     """
-    unknown = [token_id for token_id in sampling.logit_bias if not 0 <= token_id < vocab_size]
-    if unknown:
-        message = f"logit_bias: expected token ids from 0 to {vocab_size - 1}, got {unknown[0]}"
-        raise RequestError(message, param="logit_bias")
+    asked: dict[str, Iterable[int]] = {
+        "logit_bias": sampling.logit_bias,
+        "stop_token_ids": sampling.stop_token_ids,
+    }
+    for name, token_ids in asked.items():
+        unknown = [token_id for token_id in token_ids if not 0 <= token_id < vocab_size]
+        if unknown:
+            message = f"{name}: expected token ids from 0 to {vocab_size - 1}, got {unknown[0]}"
+            raise RequestError(message, param=name)
 
 
 def _room(tokens: PromptTokens, context_length: int) -> int:

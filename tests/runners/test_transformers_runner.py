@@ -154,6 +154,14 @@ async def test_a_bias_on_no_token_is_refused(runner: TransformersRunner) -> None
         await answer(runner, ask("x", logit_bias={999_999: 1.0}))
 
 
+@pytest.mark.parametrize("token_id", [999_999, 10**30])
+async def test_a_stop_token_that_is_none_is_refused(
+    runner: TransformersRunner, token_id: int
+) -> None:
+    with pytest.raises(RequestError, match=r"stop_token_ids.*expected token ids from 0"):
+        await answer(runner, ask("x", stop_token_ids=(token_id,), min_tokens=1))
+
+
 async def test_length_ends_with_length(runner: TransformersRunner) -> None:
     deltas = await answer(runner, ask("x", max_tokens=3, min_tokens=3))
     usage = deltas[-1].usage
