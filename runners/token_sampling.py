@@ -14,6 +14,9 @@ from torch import Tensor
 
 from contracts.generation import SamplingParams
 
+LEAST_TEMPERATURE = 1e-6  # below it, dividing by it would leave float32
+LARGEST_LOGIT = 1e30
+
 
 @dataclass(frozen=True, slots=True)
 class DrawnToken:
@@ -81,7 +84,8 @@ class TokenSampler:
         params = self.params
         if params.temperature == 0:
             return int(logits.argmax())
-        probs = torch.softmax(logits.cpu() / params.temperature, dim=-1)
+        finite = logits.cpu().clamp(max=LARGEST_LOGIT)  # a tiny repetition penalty makes infinities
+        probs = torch.softmax(finite / max(params.temperature, LEAST_TEMPERATURE), dim=-1)
         probs = _truncate(probs, params)
         return int(torch.multinomial(probs, 1, generator=self._generator))
 

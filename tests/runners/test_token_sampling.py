@@ -29,6 +29,15 @@ def test_a_seed_repeats_and_each_choice_has_its_own_numbers() -> None:
     assert first != draws(sampler(temperature=1, seed=-8))
 
 
+def test_the_least_temperature_takes_the_likeliest() -> None:
+    assert draws(sampler(temperature=5e-324), 5) == [1] * 5
+
+
+def test_the_least_repetition_penalty_repeats() -> None:
+    drawn = draws(sampler(temperature=1, repetition_penalty=5e-324, seed=1), 50)
+    assert drawn == [drawn[0]] * 50
+
+
 def test_without_a_seed_two_requests_differ() -> None:
     assert draws(sampler(temperature=2)) != draws(sampler(temperature=2))
 
