@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 from pydantic import ValidationError
 
-from api.chat_schemas import ChatBody
+from api.chat_schemas import MAX_MESSAGES, ChatBody
 from api.drafts import Draft, check_counts
 from api.messages import draft_of, unknown_part_names
 from api.model_names import check_model
@@ -30,7 +30,7 @@ TOOL_FIELDS = ("tools", "functions", "tool_choice")
 class ChatRules:
     """In what the two addresses of the chat API differ; ``None`` is no rule."""
 
-    max_messages: int = 256
+    max_messages: int = MAX_MESSAGES
     max_part_chars: int | None = None
     most_tokens: int | None = None
     default_max_tokens: int | None = None

@@ -6,8 +6,10 @@ from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
 from api.part_schemas import Message
-from api.wire_schemas import Count, Fps, Seed, Share, Temperature, WireSchema
+from api.wire_schemas import INT64_MAX, Count, Fps, Seed, Share, Temperature, WireSchema
 
+MAX_MESSAGES = 256
+MAX_BIASES = 300
 ALL_FRAMES = -1
 NO_EFFECT = "Accepted, no effect"
 REPORTED = "The model calls no tools: not used, named in x-ignored-parameters"
@@ -20,6 +22,8 @@ def _as_list(stop: object) -> object:
 def _as_token_ids(bias: object) -> object:
     if not isinstance(bias, dict):
         return bias
+    if len(bias) > MAX_BIASES:
+        raise PydanticCustomError("too_long", "expected fewer", {"max_length": MAX_BIASES})
     if not all(isinstance(key, int) or (key.isascii() and key.isdigit()) for key in bias):
         raise PydanticCustomError("int_parsing", "expected token ids as keys")
     return {int(key): value for key, value in bias.items()}
@@ -34,9 +38,12 @@ Stop = Annotated[
 Bias = Annotated[float, Field(ge=-100, le=100)]
 LogitBias = Annotated[
     dict[int, Bias],
-    Field(max_length=300),
+    Field(max_length=MAX_BIASES),
     BeforeValidator(_as_token_ids, json_schema_input_type=dict[str, Bias]),
 ]
+
+
+TokenIds = Annotated[list[Annotated[int, Field(ge=0, le=INT64_MAX)]], Field(max_length=16)]
 
 
 class StreamOptions(WireSchema):
@@ -60,8 +67,8 @@ def _all_or_some(num_frames: int) -> int:
 class VideoKwargs(WireSchema):
     """Frame sampling for every video part that does not say the same itself."""
 
-    num_frames: Annotated[int, Field(ge=-1), AfterValidator(_all_or_some)] | None = Field(
-        default=None, description="At most VLM_MAX_FRAMES; -1: that many"
+    num_frames: Annotated[int, Field(ge=-1, le=INT64_MAX), AfterValidator(_all_or_some)] | None = (
+        Field(default=None, description="At most VLM_MAX_FRAMES; -1: that many")
     )
     fps: Fps | None = None
     max_frames: Count | None = None
@@ -83,25 +90,27 @@ class MediaIoKwargs(WireSchema):
 class ChatBody(WireSchema):
     """A chat completion request."""
 
-    messages: list[Message] = Field(min_length=1)
+    messages: list[Message] = Field(min_length=1, max_length=MAX_MESSAGES)
     model: str | None = Field(default=None, description="One of /v1/models, or absent")
     max_completion_tokens: Count | None = Field(
         default=None, description="Bound on the answer; default and most: VLM_MAX_NEW_TOKENS"
     )
     max_tokens: Count | None = Field(default=None, description="Same as max_completion_tokens")
-    min_tokens: Annotated[int, Field(ge=0)] | None = None
+    min_tokens: Annotated[int, Field(ge=0, le=INT64_MAX)] | None = None
     temperature: Temperature | None = Field(
         default=None, description="0 is greedy; default 1, under /api/v1 0"
     )
     top_p: Share | None = 1.0
-    top_k: Annotated[int, Field(ge=-1)] | None = Field(default=0, description="-1 and 0: off")
+    top_k: Annotated[int, Field(ge=-1, le=INT64_MAX)] | None = Field(
+        default=0, description="-1 and 0: off"
+    )
     min_p: Annotated[float, Field(ge=0, le=1)] | None = 0.0
     frequency_penalty: Annotated[float, Field(ge=-2, le=2)] | None = 0.0
     presence_penalty: Annotated[float, Field(ge=-2, le=2)] | None = 0.0
     repetition_penalty: Annotated[float, Field(gt=0, le=2)] | None = 1.0
     logit_bias: LogitBias | None = None
     stop: Stop | None = None
-    stop_token_ids: Annotated[list[Annotated[int, Field(ge=0)]], Field(max_length=16)] | None = None
+    stop_token_ids: TokenIds | None = None
     seed: Seed | None = None
     n: Count | None = Field(default=1, description="Choices; at most VLM_MAX_N")
     logprobs: bool | None = False
@@ -113,7 +122,7 @@ class ChatBody(WireSchema):
     response_format: ResponseFormat | None = None
     media_io_kwargs: MediaIoKwargs | None = None
     mm_processor_kwargs: ProcessorKwargs | None = None
-    modalities: list[str] | None = Field(default=None, description='["text"]')
+    modalities: list[str] | None = Field(default=None, max_length=16, description='["text"]')
     tools: object = Field(default=None, description=REPORTED)
     functions: object = Field(default=None, description=REPORTED)
     tool_choice: object = Field(default=None, description='"none" or "auto"; ' + REPORTED)

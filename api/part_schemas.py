@@ -10,6 +10,9 @@ from pydantic_core import PydanticCustomError
 
 from api.wire_schemas import Count, Fps, Seconds, WireSchema
 
+MAX_PARTS = 1024  # of one message; a list that is longer is one problem, not one for each item
+MAX_LISTED_FRAMES = 16_384
+
 Role = Literal[
     "system", "developer", "user", "assistant", "assistent", "tool", "function"
 ]  # "assistent" is how one client's reference spells it
@@ -41,7 +44,8 @@ class VideoUrl(PixelBounds):
     """Where a video is, and which of its frames to look at."""
 
     url: Annotated[
-        Annotated[str | None, Tag("<text>")] | Annotated[list[str], Tag("<list>")],
+        Annotated[str | None, Tag("<text>")]
+        | Annotated[list[str], Field(max_length=MAX_LISTED_FRAMES), Tag("<list>")],
         Discriminator(
             _kind_of_url,
             custom_error_type="string_or_list_type",
@@ -153,7 +157,7 @@ class Message(WireSchema):
     role: Role
     content: Annotated[
         Annotated[str, Tag("<text>")]
-        | Annotated[list[ContentPart], Field(min_length=1), Tag("<parts>")]
+        | Annotated[list[ContentPart], Field(min_length=1, max_length=MAX_PARTS), Tag("<parts>")]
         | Annotated[None, Tag("<none>")],
         Discriminator(
             _kind_of_content,

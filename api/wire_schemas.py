@@ -9,12 +9,14 @@ from pydantic import BaseModel, ConfigDict, Field
 MAX_IGNORED = 16
 SAFE_NAME = re.compile(r"[A-Za-z0-9_.\[\]-]{1,128}")
 
-Count = Annotated[int, Field(ge=1)]
+INT64_MAX = 2**63 - 1  # greater counts mean nothing, and no float need hold them
+
+Count = Annotated[int, Field(ge=1, le=INT64_MAX)]
 Fps = Annotated[float, Field(gt=0, le=120)]
 Seconds = Annotated[float, Field(ge=0)]
 Temperature = Annotated[float, Field(ge=0, le=2)]
 Share = Annotated[float, Field(gt=0, le=1)]
-Seed = Annotated[int, Field(ge=-(2**63), le=2**63 - 1)]
+Seed = Annotated[int, Field(ge=-INT64_MAX - 1, le=INT64_MAX)]
 
 
 class WireSchema(BaseModel):

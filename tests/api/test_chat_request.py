@@ -207,3 +207,47 @@ def test_at_most_sixteen_safe_names_are_in_the_header() -> None:
 def test_the_aliases_take_long_texts_up_to_their_bound() -> None:
     read_chat(user("x" * 20_000), JPS_RULES, SETTINGS)
     assert read_chat(user("x" * 20_001), OPENAI_RULES, SETTINGS)
+
+
+HUGE = 10**400  # no float holds it
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        user(video(min_pixel=HUGE, max_pixel=5)),
+        user(video(min_pixel=5, max_pixel=HUGE)),
+        user("hi", max_tokens=HUGE),
+        user("hi", top_k=HUGE),
+        user("hi", stop_token_ids=[HUGE]),
+        user("hi", media_io_kwargs={"video": {"num_frames": HUGE}}),
+        user("hi", mm_processor_kwargs={"max_frames": HUGE}),
+    ],
+)
+def test_a_number_beyond_int64_is_refused(body: object) -> None:
+    assert "expected <= 9223372036854775807 (less_than_equal)" in refusal(body).message
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ({"messages": [1] * 257}, "messages: expected at most 256 (too_long)"),
+        (
+            {"messages": [{"role": "user", "content": [1] * 1025}]},
+            "messages[0].content: expected at most 1024 (too_long)",
+        ),
+        (
+            user(video(url=[1] * 16_385)),
+            "messages[0].content[0].video_url.url: expected at most 16384 (too_long)",
+        ),
+        (user("hi", modalities=[1] * 17), "modalities: expected at most 16 (too_long)"),
+        (
+            user("hi", logit_bias=dict.fromkeys(map(str, range(301)), "x")),
+            "logit_bias: expected at most 300 (too_long)",
+        ),
+    ],
+)
+def test_too_many_of_anything_is_one_problem_and_not_one_for_each(
+    body: object, message: str
+) -> None:
+    assert refusal(body).message == message
