@@ -6,15 +6,20 @@ from typing import NoReturn
 from contracts.errors import InvalidJson
 
 MAX_DEPTH = 64
+MAX_VALUES = 1_000_000  # a parsed value takes fifty times the memory of its text and more
+VALUE_MARKS = (b",", b"[", b"{")  # each value but the first has one of these before it
 
 
 def parse_json(text: bytes | str, *, param: str | None = None) -> object:
     """Parse a body, or the field at path ``param``.
 
     Raises:
-        InvalidJson: It is not JSON, not UTF-8 or nested deeper than 64.
+        InvalidJson: It is not JSON, not UTF-8, nested deeper than 64 or has too many values.
     """
     name = param or "body"
+    if isinstance(text, bytes) and sum(map(text.count, VALUE_MARKS)) > MAX_VALUES:
+        message = f"{name}: expected at most {MAX_VALUES} values; commas and brackets are counted"
+        raise InvalidJson(message, param=param)
     try:
         value = json.loads(
             text.decode() if isinstance(text, bytes) else text, parse_constant=_refuse_constant

@@ -51,3 +51,13 @@ def test_a_field_is_named() -> None:
     with pytest.raises(InvalidJson, match=r"^metadata: ") as caught:
         parse_json("{", param="metadata")
     assert caught.value.param == "metadata"
+
+
+@pytest.mark.parametrize("values", [b"[],", b"{},", b'{"a":[1]},', b"1,"])
+def test_a_body_of_too_many_values_is_refused_before_it_is_parsed(values: bytes) -> None:
+    with pytest.raises(InvalidJson, match="at most 1000000 values"):
+        parse_json(b"[" + values * 1_000_000 + b"1]")
+
+
+def test_a_text_is_one_value_however_long() -> None:
+    assert parse_json(b'"' + b"a/+=" * 500_000 + b'"')
