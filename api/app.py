@@ -64,6 +64,6 @@ async def _answer_not_found(request: Request, exc: Exception) -> Response:
 
 
 async def _answer_wrong_method(request: Request, exc: Exception) -> Response:
-    allowed = getattr(exc, "headers", {})["Allow"]
+    allowed = ", ".join(sorted(getattr(exc, "headers", {})["Allow"].split(", ")))
     error = MethodNotAllowed(f"expected the method {allowed} for this path")
     return error_response(error, request.url.path, {"Allow": allowed})

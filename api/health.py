@@ -5,7 +5,7 @@ The server in front answers ``/livez``, ``/readyz`` and ``/healthz`` itself.
 
 from datetime import UTC, datetime
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse
 
 from api.auth import READY_PATH
@@ -13,6 +13,7 @@ from api.deps import Deps, GetDeps
 from api.openapi import operation
 from api.replies import Json
 from api.reply_schemas import DetailReply, StatusReply
+from contracts.errors import RequestError
 
 STATUS_PATH = "/v1/status"
 UNREADY = {"loading": "model loading", "failed": "unhealthy"}
@@ -26,8 +27,8 @@ def health_routes(deps: GetDeps) -> APIRouter:
 
     ready = operation(READY_PATH, "Ready or not", DetailReply, 503)
 
-    @router.head(READY_PATH, include_in_schema=False)
-    @router.get(READY_PATH, **ready)
+    @router.get(READY_PATH, **ready)  # for the document; the one below is met first
+    @router.api_route(READY_PATH, methods=["GET", "HEAD"], include_in_schema=False)
     async def tell_ready() -> JSONResponse:
         state = deps().runner.state
         if state == "ready":
@@ -36,8 +37,10 @@ def health_routes(deps: GetDeps) -> APIRouter:
             {"detail": UNREADY[state]}, 503, HEADERS | {"x-error-code": CODES[state]}
         )
 
-    @router.get(STATUS_PATH, **operation(STATUS_PATH, "Version and model", StatusReply, 401))
-    async def tell_status() -> Json:
+    @router.get(STATUS_PATH, **operation(STATUS_PATH, "Version and model", StatusReply, 400, 401))
+    async def tell_status(request: Request) -> Json:
+        if request.query_params:
+            raise RequestError("query: expected no parameters")
         return status_json(deps())
 
     return router

@@ -50,7 +50,12 @@ def test_what_is_not_offered_says_what_to_use(path: str, instead: str) -> None:
 
 @pytest.mark.parametrize(
     ("method", "path", "allowed"),
-    [("GET", CHAT, "POST"), ("PUT", "/analyze_image", "POST"), ("POST", "/v1/models", "GET")],
+    [
+        ("GET", CHAT, "POST"),
+        ("PUT", "/analyze_image", "POST"),
+        ("POST", "/v1/models", "GET"),
+        ("POST", "/api/v1/health/ready", "GET, HEAD"),
+    ],
 )
 def test_a_wrong_method_is_405_with_allow(method: str, path: str, allowed: str) -> None:
     reply = serve().request(method, path)

@@ -57,3 +57,8 @@ def test_the_status_tells_of_the_model(runner: ScriptedRunner, state: str, progr
         "state": state,
         "progress": progress,
     }
+
+
+def test_the_status_takes_no_query() -> None:
+    reply = serve().get("/v1/status?verbose=1")
+    assert (reply.status_code, reply.headers["x-error-code"]) == (400, "invalid_request")
