@@ -93,7 +93,7 @@ def read_form_fields(form: Form, kind: MediaKind, settings: Settings) -> Analyze
         _options(kind, _object(metadata), at="metadata"),
         _options(kind, beside, is_text=True),
         frozenset([*form.texts, *form.dropped]),
-        unused=form.dropped,
+        unused=(*form.dropped, *(name for name in form.files if name != kind)),
     )
     return _request(fields, kind, settings)
 

@@ -60,6 +60,12 @@ def test_a_form_is_read_too(files: dict[str, object], kind: str) -> None:
     assert reply.json()["media_info"][0]["type"] == kind
 
 
+def test_a_file_of_the_other_kind_is_named() -> None:
+    reply = serve().post(PROBE, files={"video": b"v", "image": b"i"})
+    assert [one["type"] for one in reply.json()["media_info"]] == ["image"]
+    assert reply.headers["x-ignored-parameters"] == "video"
+
+
 def test_the_errors_are_those_of_the_request() -> None:
     media = FakeMedia({"bad": EmptyFile("zero bytes", kind="image")})
     reply = serve(media=media).post(PROBE, json=user(image("bad")))
