@@ -14,6 +14,7 @@ from api.drafts import Draft, check_counts
 from api.messages import draft_of, unknown_part_names
 from api.model_names import check_model
 from api.problems import request_error
+from api.wire_schemas import WireSchema
 from contracts.errors import (
     ConflictingParameters,
     RequestError,
@@ -160,6 +161,15 @@ def _check_features(body: ChatBody) -> None:
 def _ignored_names(body: ChatBody) -> Iterator[str]:
     yield from (name for name in TOOL_FIELDS if getattr(body, name) not in (None, [], ""))
     yield from body.unknown_names()
+    inner: Mapping[str, WireSchema | None] = {
+        "stream_options": body.stream_options,
+        "response_format": body.response_format,
+        "media_io_kwargs": body.media_io_kwargs,
+        "media_io_kwargs.video": body.media_io_kwargs and body.media_io_kwargs.video,
+        "mm_processor_kwargs": body.mm_processor_kwargs,
+    }
+    for path, schema in inner.items():
+        yield from (f"{path}.{name}" for name in (schema.unknown_names() if schema else ()))
     yield from unknown_part_names(body)
 
 
