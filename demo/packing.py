@@ -29,8 +29,23 @@ class Packed:
     targets: Tensor
 
 
-def run_packed(language: Qwen2ForCausalLM, packed: Packed) -> tuple[Tensor, list[Tensor]]:
-    """Final hidden states of the segments (B, K, S, D), and every layer's of the prefix."""
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """What a pass went through.
+
+    ``final`` is (B, K, S, D), the segments' last hidden states after the final norm. For every
+    layer, ``states`` has the prefix's output (B, P, D), ``seen`` the prefix's attention
+    (B, heads, P, P) and ``told`` the segments' attention to the prefix (B, heads, K * S, P).
+    """
+
+    final: Tensor
+    states: list[Tensor]
+    seen: list[Tensor]
+    told: list[Tensor]
+
+
+def run_packed(language: Qwen2ForCausalLM, packed: Packed) -> Trace:
+    """Run the language model over prefixes and questions."""
     model = language.model
     num_clips, width, _ = packed.prefix.shape
     _, num_questions, length = packed.segments.shape
@@ -40,16 +55,18 @@ def run_packed(language: Qwen2ForCausalLM, packed: Packed) -> tuple[Tensor, list
     later = packed.lengths[:, None, None] + torch.arange(length).expand(1, num_questions, length)
     rotation = model.rotary_emb(before, torch.cat([places, later.flatten(1)], 1))
     is_padding = torch.arange(width) >= packed.lengths[:, None]  # (B, P)
-    states = []
+    states, seen, told = [], [], []
     for layer in model.layers:
         hidden = torch.cat([before, after], 1)
-        mixed = _attend(layer, hidden, rotation, is_padding, (num_questions, length))
+        mixed, *weights = _attend(layer, hidden, rotation, is_padding, (num_questions, length))
         hidden = hidden + mixed
         hidden = hidden + layer.mlp(layer.post_attention_layernorm(hidden))
         before, after = hidden[:, :width], hidden[:, width:]
         states.append(before)
+        seen.append(weights[0])
+        told.append(weights[1])
     final: Tensor = model.norm(after)
-    return final.reshape(num_clips, num_questions, length, -1), states
+    return Trace(final.reshape(num_clips, num_questions, length, -1), states, seen, told)
 
 
 def _attend(
@@ -58,15 +75,16 @@ def _attend(
     rotation: tuple[Tensor, Tensor],
     is_padding: Tensor,
     segments: tuple[int, int],
-) -> Tensor:
+) -> tuple[Tensor, Tensor, Tensor]:
+    """What attention adds to the hidden states, and its weights on the prefix."""
     attention = layer.self_attn
     query, key, value = _heads(attention, layer.input_layernorm(hidden), rotation)
     width = is_padding.shape[1]
-    seen = _attend_prefix(query[:, :, :width], key[:, :, :width], value[:, :, :width])
-    told = _attend_segments(query, key, value, is_padding, segments)
+    seen, within = _attend_prefix(query[:, :, :width], key[:, :, :width], value[:, :, :width])
+    told, back = _attend_segments(query, key, value, is_padding, segments)
     joined = torch.cat([seen, told], 2).transpose(1, 2).flatten(2)
     mixed: Tensor = attention.o_proj(joined)
-    return mixed
+    return mixed, within, back
 
 
 def _heads(
@@ -93,16 +111,17 @@ def _half_turned(x: Tensor) -> Tensor:
     return torch.cat([-second, first], -1)
 
 
-def _attend_prefix(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+def _attend_prefix(query: Tensor, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
     """Causal attention within the prefix; its padding comes last, so nobody before sees it."""
     width = query.shape[2]
     ahead = torch.full((width, width), -torch.inf).triu(1).to(query.dtype)
-    return ((query @ key.transpose(-1, -2) + ahead).softmax(-1)) @ value
+    weights = (query @ key.transpose(-1, -2) + ahead).softmax(-1)
+    return weights @ value, weights
 
 
 def _attend_segments(
     query: Tensor, key: Tensor, value: Tensor, is_padding: Tensor, segments: tuple[int, int]
-) -> Tensor:
+) -> tuple[Tensor, Tensor]:
     """Every segment attends to the clip's prefix and, causally, to itself."""
     width, (num_questions, length) = is_padding.shape[1], segments
     asks = query[:, :, width:]
@@ -116,7 +135,7 @@ def _attend_segments(
     there, here = torch.split(weights, [width, length], -1)
     own_value = _apart(value[:, :, width:], apart)
     told: Tensor = there @ value[:, :, :width] + (_apart(here, apart) @ own_value).flatten(2, 3)
-    return told
+    return told, there
 
 
 def _apart(x: Tensor, segments: tuple[int, int]) -> Tensor:

@@ -17,9 +17,11 @@ from transformers import PreTrainedTokenizerFast
 from demo.answers import Question, View
 from demo.architecture import GRID, HIDDEN, POOLED, Eyes, Speech, pool, to_pixel_values
 from demo.clips import UNKNOWN, Sample
+from demo.guidance import Marks
 from demo.language import ask
 from demo.packing import Packed
 from demo.prompts import END, after_media, before_media, random_system, turn
+from demo.scenes import COLOURS
 from demo.wordings import Split
 
 Segment = tuple[list[int], int]  # token ids of a question and its answer; where that begins
@@ -33,6 +35,7 @@ class Encoded:
     ``tokens`` is float16 (T, D); ``order`` is int64 (V,): the visual block as indices into the
     tokens, ``NEWLINE`` where a row ends. ``frame_ends`` are the places in the block of each
     frame's last newline, ``cell_places`` (F, 36) those of the pooled cells of a clip.
+    ``colour_at`` and ``frame_at``, int64 (V,), are what ``guidance.Marks`` is made of.
     """
 
     sample: Sample
@@ -40,6 +43,8 @@ class Encoded:
     order: Tensor
     frame_ends: Tensor
     cell_places: Tensor | None
+    colour_at: Tensor
+    frame_at: Tensor
 
     def __len__(self) -> int:
         return len(self.order)
@@ -61,7 +66,9 @@ def _laid_out(sample: Sample, tokens: Tensor) -> Encoded:
     """Put a sample's tokens in the order of LLAVA.md 1.5 and 1.6: (F, 144, D) in."""
     if sample.view.medium == "none":
         nothing = torch.zeros(0, dtype=torch.long)
-        return Encoded(sample, tokens.flatten(0, 1).half(), nothing, nothing, None)
+        return Encoded(
+            sample, tokens.flatten(0, 1).half(), nothing, nothing, None, nothing, nothing
+        )
     if sample.view.medium == "video":
         return _clip(sample, pool(tokens))
     if sample.rows is None:
@@ -71,8 +78,12 @@ def _laid_out(sample: Sample, tokens: Tensor) -> Encoded:
         grid = torch.arange(GRID * GRID).view(GRID, GRID)[top:bottom, left:right] + GRID * GRID
         ended = torch.cat([grid, torch.full((len(grid), 1), NEWLINE)], 1).flatten()
         order = torch.cat([torch.arange(GRID * GRID), ended])
-    last = torch.tensor([len(order) - 1])
-    return Encoded(sample, tokens.flatten(0, 1).half(), order, last, None)
+    last, frame_at = torch.tensor([len(order) - 1]), torch.zeros(len(order), dtype=torch.long)
+    colour_at = torch.zeros_like(frame_at)
+    if sample.rows is not None:
+        cells = torch.from_numpy(sample.cells[0]).view(POOLED, POOLED)
+        colour_at[: GRID * GRID] = cells.repeat_interleave(2, 0).repeat_interleave(2, 1).flatten()
+    return Encoded(sample, tokens.flatten(0, 1).half(), order, last, None, colour_at, frame_at)
 
 
 def _clip(sample: Sample, pooled: Tensor) -> Encoded:
@@ -83,7 +94,11 @@ def _clip(sample: Sample, pooled: Tensor) -> Encoded:
     per_frame = POOLED * (POOLED + 1)
     frame_ends = torch.arange(1, num_frames + 1) * per_frame - 1
     places = (order != NEWLINE).nonzero().view(num_frames, POOLED * POOLED)
-    return Encoded(sample, pooled.flatten(0, 1).half(), order, frame_ends, places)
+    colour_at = torch.zeros(len(order), dtype=torch.long)
+    colour_at[places.flatten()] = torch.from_numpy(sample.cells).flatten()
+    frame_at = torch.arange(len(order)) // per_frame
+    tokens = pooled.flatten(0, 1).half()
+    return Encoded(sample, tokens, order, frame_ends, places, colour_at, frame_at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +109,7 @@ class Lesson:
     questions: list[list[Question]]
     block_starts: list[int]
     encoded: list[Encoded]
+    marks: Marks
 
 
 def make_lesson(
@@ -118,7 +134,44 @@ def make_lesson(
         asked.append([question for question, _ in pairs])
         rows.append([segment for _, segment in pairs])
     packed = _pack(prefixes, rows)
-    return Lesson(packed, asked, starts, list(encoded))
+    marks = _mark(tokenizer, packed, starts, encoded)
+    return Lesson(packed, asked, starts, list(encoded), marks)
+
+
+def _mark(
+    tokenizer: PreTrainedTokenizerFast,
+    packed: Packed,
+    starts: Sequence[int],
+    encoded: Sequence[Encoded],
+) -> Marks:
+    colour = torch.zeros(packed.prefix.shape[:2], dtype=torch.long)
+    frame, is_end, is_latest = colour - 1, colour > 0, colour > 0
+    for row, (start, item) in enumerate(zip(starts, encoded, strict=True)):
+        block = slice(start, start + len(item))
+        colour[row, block], frame[row, block] = item.colour_at, item.frame_at
+        is_end[row, start + item.frame_ends] = True
+        for shade in item.colour_at.unique():
+            of_shade = item.colour_at == shade
+            is_latest[row, block] |= of_shade & (item.frame_at == item.frame_at[of_shade].max())
+    return Marks(colour, frame, is_end, is_latest, _said(tokenizer, packed))
+
+
+def _said(tokenizer: PreTrainedTokenizerFast, packed: Packed) -> Tensor:
+    """The colour that each word is about: the last one named, to the end of its clause."""
+    shades = {}
+    for number, shade in enumerate(COLOURS, 1):
+        shades |= {_ids(tokenizer, form)[-1]: number for form in (f" {shade}", str(shade))}
+    ends = {_ids(tokenizer, mark)[-1] for mark in (".", ",", " and", END)}
+    said = torch.zeros_like(packed.segments)
+    for i, row in enumerate(packed.segments.tolist()):
+        for j, ids in enumerate(row):
+            current, answers = 0, packed.targets[i, j].ne(UNKNOWN).tolist()
+            for k, token in enumerate(ids):
+                if answers[k] and (token in ends or not answers[k - 1]):
+                    current = 0
+                current = shades.get(token, current)
+                said[i, j, k] = current
+    return said.flatten(1)
 
 
 def _prefix(

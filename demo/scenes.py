@@ -202,7 +202,7 @@ def _random_thing(
     *,
     large: bool,
 ) -> Thing:
-    diameter = rng.uniform(0.36, 0.88) if large else rng.uniform(0.24, 0.36)
+    diameter = rng.uniform(0.4, 0.88) if large else rng.uniform(0.27, 0.4)
     motion = Motion.STANDS if still else _random_motion(rng, motions)
     half_x, half_y = diameter / 2 / max(aspect, 1.0), diameter / 2 * min(aspect, 1.0)
     start, end = _random_course(rng, motion, half_x + 0.01, half_y + 0.01)

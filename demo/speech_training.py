@@ -22,6 +22,7 @@ from transformers import PreTrainedTokenizerFast
 
 from demo.architecture import HIDDEN, Eyes, Speech
 from demo.clips import UNKNOWN, Sample, Samples, random_sample
+from demo.guidance import guidance_loss
 from demo.packing import run_packed
 from demo.pool import Encoded, Lesson, draw_batch, encode, make_lesson, tally
 from demo.scenes import COLOURS, KINDS, MOTIONS
@@ -29,6 +30,7 @@ from demo.vision_training import schedule
 
 TABLE_LAYER = 3  # its output must hold the table; the layers above read it
 SHIFT_LAYER = 1
+MOTION_LAYER = 2
 RATE = 2e-3
 
 
@@ -58,16 +60,18 @@ class Pupil(nn.Module):
         self.speech = Speech(vocab_size)
         self.table_head = nn.Linear(HIDDEN, len(COLOURS) * (2 + len(KINDS) + len(MOTIONS)))
         self.shift_head = nn.Linear(HIDDEN, 2)
+        self.motion_head = nn.Linear(HIDDEN, 1 + len(MOTIONS))
 
     def forward(self, lesson: Lesson) -> tuple[Tensor, Tensor, Tensor]:
         """Answer loss, loss of the heads, and whether each answer is right: bool (B, K)."""
-        final, states = run_packed(self.speech.language, lesson.packed)
+        trace = run_packed(self.speech.language, lesson.packed)
         taught = lesson.packed.targets != UNKNOWN
-        logits = self.speech.language.lm_head(final[taught]).float()
+        logits = self.speech.language.lm_head(trace.final[taught]).float()
         wanted = lesson.packed.targets[taught]
         is_wrong = torch.zeros_like(taught)
         is_wrong[taught] = logits.argmax(-1) != wanted
-        heads = self._table_loss(lesson, states) + self._shift_loss(lesson, states)
+        heads = self._table_loss(lesson, trace.states) + self._object_loss(lesson, trace.states)
+        heads = heads + 0.5 * guidance_loss(lesson.marks, trace)
         return functional.cross_entropy(logits, wanted), heads, ~is_wrong.any(-1)
 
     def _table_loss(self, lesson: Lesson, states: list[Tensor]) -> Tensor:
@@ -85,21 +89,24 @@ class Pupil(nn.Module):
         kind, motion = read.split([1 + len(KINDS), 1 + len(MOTIONS)], -1)
         return _entropy(kind, torch.cat(kinds)) + _entropy(motion, torch.cat(motions))
 
-    def _shift_loss(self, lesson: Lesson, states: list[Tensor]) -> Tensor:
-        tokens, shifts = [], []
-        for row, start, item in zip(
-            states[SHIFT_LAYER], lesson.block_starts, lesson.encoded, strict=True
-        ):
-            if item.cell_places is not None:
-                frame, cell = torch.from_numpy(item.sample.cells).nonzero(as_tuple=True)
-                colour = torch.from_numpy(item.sample.cells)[frame, cell] - 1
-                tokens.append(row[start + item.cell_places[frame, cell]])
-                shifts.append(torch.from_numpy(item.sample.shift)[frame, colour])
-        if not tokens or not sum(len(part) for part in tokens):
+    def _object_loss(self, lesson: Lesson, states: list[Tensor]) -> Tensor:
+        """Of the tokens on objects: how far the object has come, and what it has done so far."""
+        early, late, shifts, motions = [], [], [], []
+        for row, (start, item) in enumerate(zip(lesson.block_starts, lesson.encoded, strict=True)):
+            if item.cell_places is None:
+                continue
+            frame, cell = torch.from_numpy(item.sample.cells).nonzero(as_tuple=True)
+            colour = torch.from_numpy(item.sample.cells)[frame, cell] - 1
+            places = start + item.cell_places[frame, cell]
+            early.append(states[SHIFT_LAYER][row, places])
+            late.append(states[MOTION_LAYER][row, places])
+            shifts.append(torch.from_numpy(item.sample.shift)[frame, colour])
+            motions.append(torch.from_numpy(item.sample.table.motion)[frame, colour])
+        if not sum(len(part) for part in early):
             return torch.zeros(())
-        off: Tensor = self.shift_head(torch.cat(tokens)).float() - torch.cat(shifts)
-        far: Tensor = off.abs().sum(-1).mean()
-        return 2.0 * far
+        off: Tensor = self.shift_head(torch.cat(early)).float() - torch.cat(shifts)
+        motion = self.motion_head(torch.cat(late)).float()
+        return 10.0 * off.square().sum(-1).mean() + _entropy(motion, torch.cat(motions))
 
 
 def _entropy(logits: Tensor, labels: Tensor) -> Tensor:
@@ -148,7 +155,7 @@ class Teacher:
             loss, heads = self._step(step, pool)
             if step % 20 == 0:
                 bar.set_postfix(loss=f"{loss:.3f}", heads=f"{heads:.3f}")
-            if plan.rank == 0 and ((step + 1) % 200 == 0 or step + 1 == plan.steps):
+            if plan.rank == 0 and ((step + 1) % 100 == 0 or step + 1 == plan.steps):
                 tqdm.write(f"speech {step + 1} loss {loss:.3f} heads {heads:.3f}")
                 self._report(exam)
                 self._save(step + 1)
@@ -175,7 +182,7 @@ class Teacher:
         plan, rng = self._plan, self._rng
         for group in self._optimizer.param_groups:
             group["lr"] = plan.rate * schedule(step, plan.steps, warm_up=100)
-        many, longest = (12, 27) if rng.random() < 0.55 else (8, 60)
+        many, longest = (12, 27) if rng.random() < 0.5 else (8, 46)
         batch = draw_batch(rng, pool, plan.max_tokens)
         with torch.autocast("cpu", torch.bfloat16):
             lesson = make_lesson(

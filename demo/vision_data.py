@@ -143,7 +143,7 @@ def fitted_frame(rng: Random, scene: Scene, u: float) -> tuple[U8, Rect]:
     """A damaged frame in the tower's square, and where in it the picture lies."""
     size = frame_size(rng, scene.aspect)
     image = damage(rng, Stage(scene, size).frame(u))
-    how = rng.choices(("squash", "letterbox", "pad"), (72, 18, 10))[0]
+    how = rng.choices(("squash", "letterbox", "pad"), (80, 12, 8))[0]
     if how == "squash":
         return squash(image), (0, 0, SIZE_PX, SIZE_PX)
     return letterbox(image, 0 if how == "letterbox" else 127), letterbox_rect(size)

@@ -27,8 +27,7 @@ def test_packed_questions_get_the_logits_they_get_alone(tokenizer: PreTrainedTok
     lesson = make_lesson(rng, speech, tokenizer, encode(eyes, samples), num_questions=2)
     packed, language = lesson.packed, speech.language
     with torch.no_grad():
-        final, _ = run_packed(language, packed)
-        together = language.lm_head(final)
+        together = language.lm_head(run_packed(language, packed).final)
         for i, length in enumerate(packed.lengths.tolist()):
             for j, segment in enumerate(packed.segments[i]):
                 alone = torch.cat([packed.prefix[i, :length], language.model.embed_tokens(segment)])

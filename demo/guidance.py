@@ -1,0 +1,65 @@
+"""Where attention should look while the language model is taught: a loss on a few heads.
+
+What a clip says takes two comparisons: of an object with itself in earlier frames, and of a
+question with the objects. Both are found by colour. Left alone, a small model finds neither for
+thousands of steps; shown where to look, it learns them in a few hundred. Nothing of this is part
+of the model.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from demo.packing import Trace
+
+BACK_IN_TIME = (0, 0)  # layer and head: an object looks at itself in earlier frames
+AT_FRAME = ((0, 2), (2, 0))  # the end of a frame looks at the objects in the frame
+AT_ENDS = (1, 2)  # the end of a frame looks at the ends of earlier frames
+AT_OBJECT = ((3, 0), (4, 2))  # words about a colour look at the object of that colour
+
+
+@dataclass(frozen=True, slots=True)
+class Marks:
+    """What stands where in the prefixes and the questions of a batch.
+
+    ``colour`` and ``frame`` are int64 (B, P): the colour of the object a token covers, from 1,
+    and the frame it belongs to, -1 for text. ``is_end`` marks the last token of a frame,
+    ``is_latest`` the tokens of each colour's last frame. ``said`` is int64 (B, K * S): the colour
+    that the words are about, 0 for none.
+    """
+
+    colour: Tensor
+    frame: Tensor
+    is_end: Tensor
+    is_latest: Tensor
+    said: Tensor
+
+
+def guidance_loss(marks: Marks, trace: Trace) -> Tensor:
+    """Mean surprise of the guided heads at where they should look."""
+    colour, frame = marks.colour, marks.frame
+    is_before = (frame[:, None, :] < frame[:, :, None]) & (frame[:, None, :] >= 0)
+    is_same = (colour[:, :, None] == colour[:, None, :]) & (colour[:, :, None] > 0)
+    is_here = (frame[:, :, None] == frame[:, None, :]) & (colour[:, None, :] > 0)
+    is_end = marks.is_end
+    told = (marks.said[:, :, None] == colour[:, None, :]) & (marks.said[:, :, None] > 0)
+    loss = _surprise(trace.seen, BACK_IN_TIME, is_same & is_before)
+    loss = loss + _surprise(trace.seen, AT_ENDS, is_end[:, :, None] & is_end[:, None] & is_before)
+    for place in AT_FRAME:
+        loss = loss + _surprise(trace.seen, place, is_end[:, :, None] & is_here)
+    for place in AT_OBJECT:
+        loss = loss + _surprise(trace.told, place, told & marks.is_latest[:, None])
+    return loss
+
+
+def _surprise(attention: list[Tensor], place: tuple[int, int], targets: Tensor) -> Tensor:
+    """Minus the logarithm of the attention on the targets, over the rows that have any."""
+    layer, head = place
+    row, position = targets.any(-1).nonzero(as_tuple=True)
+    if not len(row):
+        return torch.zeros(())
+    weights = attention[layer][row, head, position].float()
+    return -((weights * targets[row, position]).sum(-1) + 1e-4).log().mean()
