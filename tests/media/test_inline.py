@@ -1,4 +1,5 @@
 import base64
+import tracemalloc
 
 import pytest
 
@@ -19,6 +20,7 @@ MEGABYTE = 1 << 20
         f"DATA:text/plain;charset=utf-8;BASE64,{ENCODED}",
         "\n".join(ENCODED[i : i + 76] for i in range(0, len(ENCODED), 76)) + "\r\n ",
         "data:image/png;base64," + ENCODED.replace("+", "%2B").replace("/", "%2F"),
+        f"data:image/png;base64,{ENCODED[:8]}%0d%0A%20{ENCODED[8:]}".replace("=", "%3d"),
     ],
 )
 def test_base64_with_and_without_a_prefix(url: str) -> None:
@@ -73,3 +75,13 @@ def test_frame_lists_are_recognised() -> None:
     assert (frames.urls, frames.fps) == (("AAAA", "BBBB", " CCCC"), 2.0)
     assert as_frame_list("data:video/mp4;base64,AAAA", None) is None
     assert as_frame_list("https://host/data:video/jpeg", None) is None
+
+
+def test_escapes_take_no_memory_of_their_own() -> None:
+    url = "data:image/png;base64," + "%41" * 500_000
+    tracemalloc.start()
+    with pytest.raises(InvalidBase64):
+        decode_inline(url, 1 << 30, "image")
+    _, most_bytes = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most_bytes < 4 * len(url)
