@@ -1,4 +1,4 @@
-"""Bodies as they come in: their type, their size, and how many at a time.
+"""Requests as they come in: the type and size of their bodies, and how many at a time.
 
 One ``Intake`` belongs to one app. Not thread-safe: one event loop.
 """
@@ -33,11 +33,12 @@ class JsonBody:
 
 
 class Intake:
-    """Receives bodies within ``VLM_MAX_JSON_MB``, ``_UPLOAD_MB`` and ``_UPLOADS``."""
+    """Receives within ``VLM_MAX_JSON_MB``, ``_UPLOAD_MB``, ``_UPLOADS`` and ``_QUEUE``."""
 
     def __init__(self, deps: GetDeps) -> None:
         self._deps = deps
         self._num_receiving = 0
+        self._num_waiting = 0
 
     async def json(self, request: Request) -> JsonBody:
         """Receive a JSON body.
@@ -77,6 +78,23 @@ class Intake:
                     await collector.take(parser, chunk)
                 await collector.finish()
             yield collector.form(time.monotonic())
+
+    @contextmanager
+    def line(self) -> Iterator[None]:
+        """Stand in line, from the whole body to the model's admission.
+
+        Whoever stands here holds a body in memory or on disk, and wants decoders.
+
+        Raises:
+            QueueFull: As many stand there as may wait, and one whose turn it is.
+        """
+        if self._num_waiting > self._deps().settings.max_queue:
+            raise QueueFull(f"{self._num_waiting} requests wait (VLM_MAX_QUEUE); try again later")
+        self._num_waiting += 1
+        try:
+            yield
+        finally:
+            self._num_waiting -= 1
 
     @contextmanager
     def _place(self, request: Request) -> Iterator[None]:

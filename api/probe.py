@@ -39,9 +39,10 @@ def probe_routes(deps: GetDeps, intake: Intake) -> APIRouter:
             question = Question(
                 new_id("probe-"), request_id, asked.draft, asked.sampling, received_s
             )
-            async with while_client_stays(request.receive):
-                messages = await read_question(now, question)
-                prompt = await now.runner.count_tokens(messages)
+            with intake.line():
+                async with while_client_stays(request.receive):
+                    messages = await read_question(now, question)
+                    prompt = await now.runner.count_tokens(messages)
             reply = probe_json(messages, prompt, now.runner.require_card().context_length)
             return JSONResponse(reply, headers=ignored_header(asked.ignored))
 

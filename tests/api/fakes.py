@@ -48,7 +48,7 @@ class Read:
 
 @dataclass
 class FakeMedia:
-    """Reads names instead of media: what is in ``errors`` fails, ``hang`` never ends.
+    """Reads names instead of media: what is in ``errors`` fails, what ends in ``hang`` never does.
 
     A URL that contains ``video`` is a video; of uploads the content is the name.
     """
@@ -88,7 +88,7 @@ class FakeMedia:
         self.reads.append(Read(name, sampling, pixels))
         if name in self.errors:
             raise self.errors[name]
-        if name == "hang":
+        if name.endswith("hang"):
             try:
                 await asyncio.Event().wait()
             except asyncio.CancelledError:

@@ -7,7 +7,7 @@ import pytest
 
 from api.app import build_app
 from tests.api.asgi import RawClient
-from tests.api.fakes import deps_of, serve, user
+from tests.api.fakes import deps_of, image, serve, user
 
 CHAT = "/v1/chat/completions"
 JSON = {"content-type": "application/json"}
@@ -101,6 +101,28 @@ async def test_more_bodies_than_may_be_received_are_429() -> None:
     served = RawClient(app, CHAT, [b"{}"], JSON)
     await served.run()
     assert served.status == 400
+
+
+@pytest.mark.parametrize("path", [CHAT, "/v1/media/probe", "/analyze_image"])
+async def test_more_requests_than_may_wait_for_their_media_are_429(path: str) -> None:
+    deps = deps_of(max_queue=1)
+    app = build_app(lambda: deps)
+    asked = {"image_url": "data:hang"} if path == "/analyze_image" else user(image("data:hang"))
+    bodies = [json.dumps(asked).encode()]
+    waiting = [RawClient(app, path, bodies, JSON) for _ in range(2)]
+    tasks = [asyncio.create_task(one.run()) for one in waiting]
+    for one in waiting:
+        await one.is_read.wait()
+    refused = RawClient(app, path, bodies, JSON)
+    await refused.run()
+    assert refused.status == 429
+    assert b"queue_full" in refused.body
+    for one in waiting:
+        one.leave()
+    await asyncio.gather(*tasks)
+    served = RawClient(app, CHAT, [json.dumps(user("hi")).encode()], JSON)
+    await served.run()
+    assert served.status == 200
 
 
 async def test_a_client_that_leaves_while_it_sends_is_a_499() -> None:
