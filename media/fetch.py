@@ -69,8 +69,7 @@ class Transfer:
         """
         file: BinaryIO = tempfile.TemporaryFile()  # noqa: SIM115  # handed on; closed on any error
         try:
-            with guarded_session(self.connect, self.verify) as session:
-                self._follow(session, file)
+            self._follow(file)
             file.seek(0)
             self._hand_over(file)
         except BaseException:
@@ -114,13 +113,17 @@ class Transfer:
             raise
         return opened
 
-    def _follow(self, session: requests.Session, file: BinaryIO) -> None:
+    def _follow(self, file: BinaryIO) -> None:
+        """Ask for the URL and for what it redirects to, each on a connection of its own."""
         url = self.url
         for _ in range(MAX_REDIRECTS + 1):
             check_url(url, self.kind)
-            with session.get(
-                url, stream=True, allow_redirects=False, timeout=self.limits.total_s
-            ) as response:
+            with (
+                guarded_session(self.connect, self.verify) as session,
+                session.get(
+                    url, stream=True, allow_redirects=False, timeout=self.limits.total_s
+                ) as response,
+            ):
                 if response.status_code not in REDIRECTS:
                     check_status(response.status_code, self.kind)
                     self._receive(response, file)

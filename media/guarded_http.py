@@ -19,12 +19,7 @@ from urllib3.exceptions import HTTPError, NameResolutionError, NewConnectionErro
 from contracts.errors import DownloadFailed, InvalidUrl, MediaError, MediaKind, UrlNotAllowed
 from media.addresses import AddressRefused
 
-HEADERS = {
-    "User-Agent": "Lookout",
-    "Accept": "*/*",
-    "Accept-Encoding": "identity",
-    "Connection": "close",  # every hop gets a connection, and an address, of its own
-}
+HEADERS = {"User-Agent": "Lookout", "Accept": "*/*", "Accept-Encoding": "identity"}
 NOT_ALLOWED = "the URL's host is not allowed: expected a public host or one in VLM_MEDIA_ALLOW"
 REFUSED_FOR_NOW = (408, 429)
 

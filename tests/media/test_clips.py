@@ -11,6 +11,9 @@ from PIL import Image
 from contracts.errors import DecodeLimit, ParseError, PictureTooLarge, UnsupportedMediaType
 from contracts.media import U8, FrameSampling, PixelRange
 from media.clips import read_clip
+from media.container import open_video
+from media.decode import FrameWalk
+from media.index import index_frames
 from media.jobs import ClipAnswer, ClipJob, PixelSink
 from tests.media.conftest import Corpus, MadeClip
 
@@ -170,3 +173,30 @@ def test_decord_never_sees_what_the_guard_refuses(corpus: Corpus) -> None:
     for name in ("hls_sibling", "concat_sibling", "huge_legal"):
         with pytest.raises((ParseError, PictureTooLarge)):
             decode(corpus[name], replace(JOB, decoder="decord"))
+
+
+@pytest.mark.parametrize("name", ["mpegts", "h264_720p_10s_gop30", "mkv_nocues", "frag_mp4"])
+def test_a_jump_lands_at_its_key_frame_also_where_the_container_lands_late(
+    corpus: Corpus, name: str
+) -> None:
+    with (
+        corpus[name].path.open("rb") as medium,
+        open_video(medium.fileno(), JOB.max_pixels, is_known_format=True) as video,
+    ):
+        index = index_frames(video)
+        walk = FrameWalk(video, index, frozenset())
+        for key_position in index.key_positions[:0:-1]:
+            assert walk.jump(key_position, key_position)
+            landed = walk.take()
+            assert landed is not None
+            assert landed.position == key_position
+
+
+def test_a_damaged_key_frame_is_approached_from_the_one_before(corpus: Corpus) -> None:
+    clip = corpus["corrupt_middle"]
+    first_damaged = clip.entry["damaged"][0] / 30
+    sampling = FrameSampling(num_frames=1, start_s=first_damaged + 0.5)
+    answer, frames = decode(clip, replace(JOB, sampling=sampling))
+    assert clip.numbers(list(frames)) == [clip.number_at(answer.times_s[0])]
+    assert answer.times_s[0] < first_damaged
+    assert "1 of 1 asked frames" in answer.warnings[-1]
