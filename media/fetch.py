@@ -183,6 +183,7 @@ class Fetcher:
         self._rules = rules
         self._verify = verify
         self._threads = ThreadPoolExecutor(MAX_DOWNLOADS, thread_name_prefix="fetch")
+        self._slots = asyncio.Semaphore(MAX_DOWNLOADS)
         self._transfers: set[Transfer] = set()
         self._is_closed = False
 
@@ -196,6 +197,8 @@ class Fetcher:
     ) -> BinaryIO:
         """Download a URL into an unnamed temporary file, which the caller closes.
 
+        The time of the download does not begin before one of the threads is free for it.
+
         Args:
             url: http or https.
             kind: What errors call it.
@@ -205,13 +208,17 @@ class Fetcher:
         Raises:
             MediaError: The URL, the host or the body is not acceptable.
         """
-        if self._is_closed:
-            raise ShuttingDown(STOPPING)
         check_url(url, kind)
-        transfer = Transfer(url, kind, limits, video_limits, self._rules, self._verify)
+        async with self._slots:
+            if self._is_closed:
+                raise ShuttingDown(STOPPING)
+            transfer = Transfer(url, kind, limits, video_limits, self._rules, self._verify)
+            return await self._run(transfer)
+
+    async def _run(self, transfer: Transfer) -> BinaryIO:
         self._transfers.add(transfer)
         future = asyncio.get_running_loop().run_in_executor(
-            self._threads, translate(transfer.run, kind)
+            self._threads, translate(transfer.run, transfer.kind)
         )
         try:
             await _wait(future, transfer)

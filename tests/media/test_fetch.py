@@ -21,7 +21,7 @@ from contracts.errors import (
     UrlNotAllowed,
 )
 from media.addresses import AddressRules
-from media.fetch import Fetcher
+from media.fetch import MAX_DOWNLOADS, Fetcher
 from media.guarded_http import FAILURES
 from media.limits import FetchLimits
 from tests.media.conftest import open_descriptors
@@ -119,6 +119,17 @@ async def test_what_goes_wrong_has_its_own_error(
 ) -> None:
     with pytest.raises(error, match=needle):
         await fetch(fetcher, host.url(path))
+
+
+async def test_the_time_of_a_download_begins_when_it_does(fetcher: Fetcher, host: Host) -> None:
+    slow = [
+        asyncio.create_task(fetch(fetcher, host.url("/silent"), HURRIED))
+        for _ in range(MAX_DOWNLOADS)
+    ]
+    await asyncio.sleep(0)
+    assert await fetch(fetcher, host.url("/good"), FetchLimits(MEGABYTE, 0.45)) == BODY
+    ended = await asyncio.gather(*slow, return_exceptions=True)
+    assert all(isinstance(one, DownloadFailed) for one in ended)
 
 
 async def test_the_body_of_a_redirect_is_not_read(fetcher: Fetcher, host: Host) -> None:
