@@ -27,7 +27,7 @@ from demo.wordings import Medium
 
 UNKNOWN = -100
 NUM_FRAMES = (8, 4, 6, 12, 16, 2, 3, 1)
-SHARES = (66, 10, 5, 5, 4, 4, 3, 3)
+SHARES = (70, 10, 5, 3, 2, 4, 3, 3)
 FILMED_SHARE = 0.2  # of the clips go through a real encoder
 FIRST_SHARES = (20, 25, 5, 0, 0, 25, 20, 5)  # motion is learnt from short clips first
 
@@ -86,7 +86,7 @@ def video_sample(rng: Random, *, short: bool = False) -> Sample:
     if rng.random() < FILMED_SHARE:
         raw = filmed(rng, raw)
     frames = [squash(damage(Random(stage_seed), rgb)) for rgb in raw]
-    text = time_sentence(duration_s, times_s) if rng.random() < 0.75 else ""
+    text = time_sentence(duration_s, times_s) if rng.random() < 0.5 else ""
     return _sample(scene, moments, np.stack(frames), "video", text, None)
 
 

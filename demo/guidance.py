@@ -1,7 +1,7 @@
 """Where attention should look while the language model is taught: a loss on a few heads.
 
 What a clip says takes two comparisons: of an object with itself in earlier frames, and of a
-question with the objects. Both are found by colour. Left alone, a small model finds neither for
+question with the objects. Left alone, a small model finds neither for
 thousands of steps; shown where to look, it learns them in a few hundred. Nothing of this is part
 of the model.
 """
@@ -18,24 +18,26 @@ from demo.packing import Trace
 BACK_IN_TIME = (0, 0)  # layer and head: an object looks at itself in earlier frames
 AT_FRAME = ((0, 2), (2, 0))  # the end of a frame looks at the objects in the frame
 AT_ENDS = (1, 2)  # the end of a frame looks at the ends of earlier frames
-AT_OBJECT = ((3, 0), (4, 2))  # words about a colour look at the object of that colour
+AT_OBJECT = ((3, 0), (4, 2))  # words about a colour or a kind look at such objects
 
 
 @dataclass(frozen=True, slots=True)
 class Marks:
     """What stands where in the prefixes and the questions of a batch.
 
-    ``colour`` and ``frame`` are int64 (B, P): the colour of the object a token covers, from 1,
+    ``colour``, ``kind`` and ``frame`` are int64 (B, P): of the object a token covers, from 1,
     and the frame it belongs to, -1 for text. ``is_end`` marks the last token of a frame,
-    ``is_latest`` the tokens of each colour's last frame. ``said`` is int64 (B, K * S): the colour
-    that the words are about, 0 for none.
+    ``is_latest`` the tokens of each colour's last frame. ``said_colour`` and ``said_kind`` are
+    int64 (B, K * S): what the words are about, 0 for none.
     """
 
     colour: Tensor
+    kind: Tensor
     frame: Tensor
     is_end: Tensor
     is_latest: Tensor
-    said: Tensor
+    said_colour: Tensor
+    said_kind: Tensor
 
 
 def guidance_loss(marks: Marks, trace: Trace) -> Tensor:
@@ -45,13 +47,16 @@ def guidance_loss(marks: Marks, trace: Trace) -> Tensor:
     is_same = (colour[:, :, None] == colour[:, None, :]) & (colour[:, :, None] > 0)
     is_here = (frame[:, :, None] == frame[:, None, :]) & (colour[:, None, :] > 0)
     is_end = marks.is_end
-    told = (marks.said[:, :, None] == colour[:, None, :]) & (marks.said[:, :, None] > 0)
+    said_colour, said_kind = marks.said_colour[:, :, None], marks.said_kind[:, :, None]
+    of_colour = (said_colour == colour[:, None, :]) & (said_colour > 0)
+    of_kind = (said_kind == marks.kind[:, None, :]) & (said_kind > 0) & (said_colour == 0)
     loss = _surprise(trace.seen, BACK_IN_TIME, is_same & is_before)
     loss = loss + _surprise(trace.seen, AT_ENDS, is_end[:, :, None] & is_end[:, None] & is_before)
     for place in AT_FRAME:
         loss = loss + _surprise(trace.seen, place, is_end[:, :, None] & is_here)
     for place in AT_OBJECT:
-        loss = loss + _surprise(trace.told, place, told & marks.is_latest[:, None])
+        about = (of_colour | of_kind) & marks.is_latest[:, None]
+        loss = loss + _surprise(trace.told, place, about)
     return loss
 
 

@@ -21,7 +21,8 @@ from demo.guidance import Marks
 from demo.language import ask
 from demo.packing import Packed
 from demo.prompts import END, after_media, before_media, random_system, turn
-from demo.scenes import COLOURS
+from demo.scenes import COLOURS, KINDS
+from demo.topics import words_about
 from demo.wordings import Split
 
 Segment = tuple[list[int], int]  # token ids of a question and its answer; where that begins
@@ -145,33 +146,25 @@ def _mark(
     encoded: Sequence[Encoded],
 ) -> Marks:
     colour = torch.zeros(packed.prefix.shape[:2], dtype=torch.long)
-    frame, is_end, is_latest = colour - 1, colour > 0, colour > 0
+    kind, frame = colour.clone(), colour - 1
+    is_end, is_latest = colour > 0, colour > 0
     for row, (start, item) in enumerate(zip(starts, encoded, strict=True)):
         block = slice(start, start + len(item))
         colour[row, block], frame[row, block] = item.colour_at, item.frame_at
+        kind[row, block] = _kinds_by_colour(item)[item.colour_at]
         is_end[row, start + item.frame_ends] = True
         for shade in item.colour_at.unique():
             of_shade = item.colour_at == shade
             is_latest[row, block] |= of_shade & (item.frame_at == item.frame_at[of_shade].max())
-    return Marks(colour, frame, is_end, is_latest, _said(tokenizer, packed))
+    return Marks(colour, kind, frame, is_end, is_latest, *words_about(tokenizer, packed))
 
 
-def _said(tokenizer: PreTrainedTokenizerFast, packed: Packed) -> Tensor:
-    """The colour that each word is about: the last one named, to the end of its clause."""
-    shades = {}
-    for number, shade in enumerate(COLOURS, 1):
-        shades |= {_ids(tokenizer, form)[-1]: number for form in (f" {shade}", str(shade))}
-    ends = {_ids(tokenizer, mark)[-1] for mark in (".", ",", " and", END)}
-    said = torch.zeros_like(packed.segments)
-    for i, row in enumerate(packed.segments.tolist()):
-        for j, ids in enumerate(row):
-            current, answers = 0, packed.targets[i, j].ne(UNKNOWN).tolist()
-            for k, token in enumerate(ids):
-                if answers[k] and (token in ends or not answers[k - 1]):
-                    current = 0
-                current = shades.get(token, current)
-                said[i, j, k] = current
-    return said.flatten(1)
+def _kinds_by_colour(item: Encoded) -> Tensor:
+    """The kind, from 1, of the thing of each colour, from 1; 0 where there is none."""
+    kinds = torch.zeros(1 + len(COLOURS), dtype=torch.long)
+    for seen in item.sample.view.seen:
+        kinds[1 + COLOURS.index(seen.colour)] = 1 + KINDS.index(seen.kind)
+    return kinds
 
 
 def _prefix(

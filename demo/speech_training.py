@@ -141,7 +141,7 @@ class Teacher:
         samples = Samples(f"{plan.seed}/{self._first}/{plan.rank}", num_short)
         loader = DataLoader(samples, batch_size=None, num_workers=1, prefetch_factor=64)
         source = iter(loader)
-        pool = self._fresh(source, 200)
+        pool = self._fresh(source, 320)
         exam = encode(self._eyes, [random_sample(Random(f"exam {i}")) for i in range(90)])
         bar = tqdm(
             range(self._first, plan.steps),
