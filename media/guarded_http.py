@@ -15,6 +15,7 @@ from requests.adapters import HTTPAdapter
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import HTTPError, NameResolutionError, NewConnectionError
+from urllib3.exceptions import TimeoutError as TimeoutException
 
 from contracts.errors import DownloadFailed, InvalidUrl, MediaError, MediaKind, UrlNotAllowed
 from media.addresses import AddressRefused
@@ -67,6 +68,7 @@ FAILURES: tuple[tuple[type[Exception], type[MediaError], str], ...] = (
     (requests.exceptions.Timeout, DownloadFailed, "the host did not answer in time"),
     (requests.exceptions.ConnectionError, DownloadFailed, "the host could not be reached"),
     (requests.exceptions.RequestException, DownloadFailed, "the download broke off"),
+    (TimeoutException, DownloadFailed, "the host did not answer in time"),
     (HTTPError, DownloadFailed, "the download broke off"),
     (UnicodeError, InvalidUrl, "expected a URL of the form https://host/path"),
     (ValueError, InvalidUrl, "expected a URL of the form https://host/path"),

@@ -133,7 +133,7 @@ async def test_the_time_of_a_download_begins_when_it_does(fetcher: Fetcher, host
 
 
 async def test_the_body_of_a_redirect_is_not_read(fetcher: Fetcher, host: Host) -> None:
-    assert await fetch(fetcher, host.url("/wordy"), HURRIED) == BODY
+    assert await fetch(fetcher, host.url("/wordy"), FetchLimits(MEGABYTE, 10)) == BODY
 
 
 @pytest.mark.parametrize("path", ["/drip", "/drip-headers", "/silent"])
