@@ -18,6 +18,7 @@ from demo.packing import Trace
 BACK_IN_TIME = (0, 0)  # layer and head: an object looks at itself in earlier frames
 AT_FRAME = ((0, 2), (2, 0))  # the end of a frame looks at the objects in the frame
 AT_ENDS = (1, 2)  # the end of a frame looks at the ends of earlier frames
+AT_NAME = ((1, 0), (2, 2))  # later words look at the word that names colour, kind
 AT_OBJECT = ((3, 0), (4, 2))  # words about a colour or a kind look at such objects
 
 
@@ -28,7 +29,8 @@ class Marks:
     ``colour``, ``kind`` and ``frame`` are int64 (B, P): of the object a token covers, from 1,
     and the frame it belongs to, -1 for text. ``is_end`` marks the last token of a frame,
     ``is_latest`` the tokens of each colour's last frame. ``said_colour`` and ``said_kind`` are
-    int64 (B, K * S): what the words are about, 0 for none.
+    int64 (B, K * S): what the words are about, 0 for none; ``names`` are for colour and kind the
+    places in its own segment, int64 (B, K * S), of the word that says so.
     """
 
     colour: Tensor
@@ -38,6 +40,7 @@ class Marks:
     is_latest: Tensor
     said_colour: Tensor
     said_kind: Tensor
+    names: tuple[Tensor, Tensor]
 
 
 def guidance_loss(marks: Marks, trace: Trace) -> Tensor:
@@ -54,6 +57,11 @@ def guidance_loss(marks: Marks, trace: Trace) -> Tensor:
     loss = loss + _surprise(trace.seen, AT_ENDS, is_end[:, :, None] & is_end[:, None] & is_before)
     for place in AT_FRAME:
         loss = loss + _surprise(trace.seen, place, is_end[:, :, None] & is_here)
+    said = (marks.said_colour, marks.said_kind)
+    for place, about, name in zip(AT_NAME, said, marks.names, strict=True):
+        words = torch.arange(trace.own[0].shape[-1])
+        is_name = (words == name[:, :, None]) & (about[:, :, None] > 0)
+        loss = loss + _surprise(trace.own, place, is_name)
     for place in AT_OBJECT:
         about = (of_colour | of_kind) & marks.is_latest[:, None]
         loss = loss + _surprise(trace.told, place, about)

@@ -35,13 +35,15 @@ class Trace:
 
     ``final`` is (B, K, S, D), the segments' last hidden states after the final norm. For every
     layer, ``states`` has the prefix's output (B, P, D), ``seen`` the prefix's attention
-    (B, heads, P, P) and ``told`` the segments' attention to the prefix (B, heads, K * S, P).
+    (B, heads, P, P), ``told`` the segments' attention to the prefix (B, heads, K * S, P) and
+    ``own`` to themselves (B, heads, K * S, S).
     """
 
     final: Tensor
     states: list[Tensor]
     seen: list[Tensor]
     told: list[Tensor]
+    own: list[Tensor]
 
 
 def run_packed(language: Qwen2ForCausalLM, packed: Packed) -> Trace:
@@ -55,7 +57,7 @@ def run_packed(language: Qwen2ForCausalLM, packed: Packed) -> Trace:
     later = packed.lengths[:, None, None] + torch.arange(length).expand(1, num_questions, length)
     rotation = model.rotary_emb(before, torch.cat([places, later.flatten(1)], 1))
     is_padding = torch.arange(width) >= packed.lengths[:, None]  # (B, P)
-    states, seen, told = [], [], []
+    states, seen, told, own = [], [], [], []
     for layer in model.layers:
         hidden = torch.cat([before, after], 1)
         mixed, *weights = _attend(layer, hidden, rotation, is_padding, (num_questions, length))
@@ -65,8 +67,9 @@ def run_packed(language: Qwen2ForCausalLM, packed: Packed) -> Trace:
         states.append(before)
         seen.append(weights[0])
         told.append(weights[1])
+        own.append(weights[2])
     final: Tensor = model.norm(after)
-    return Trace(final.reshape(num_clips, num_questions, length, -1), states, seen, told)
+    return Trace(final.reshape(num_clips, num_questions, length, -1), states, seen, told, own)
 
 
 def _attend(
@@ -75,16 +78,16 @@ def _attend(
     rotation: tuple[Tensor, Tensor],
     is_padding: Tensor,
     segments: tuple[int, int],
-) -> tuple[Tensor, Tensor, Tensor]:
-    """What attention adds to the hidden states, and its weights on the prefix."""
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """What attention adds to the hidden states, and its weights as in ``Trace``."""
     attention = layer.self_attn
     query, key, value = _heads(attention, layer.input_layernorm(hidden), rotation)
     width = is_padding.shape[1]
     seen, within = _attend_prefix(query[:, :, :width], key[:, :, :width], value[:, :, :width])
-    told, back = _attend_segments(query, key, value, is_padding, segments)
+    told, back, own = _attend_segments(query, key, value, is_padding, segments)
     joined = torch.cat([seen, told], 2).transpose(1, 2).flatten(2)
     mixed: Tensor = attention.o_proj(joined)
-    return mixed, within, back
+    return mixed, within, back, own
 
 
 def _heads(
@@ -121,7 +124,7 @@ def _attend_prefix(query: Tensor, key: Tensor, value: Tensor) -> tuple[Tensor, T
 
 def _attend_segments(
     query: Tensor, key: Tensor, value: Tensor, is_padding: Tensor, segments: tuple[int, int]
-) -> tuple[Tensor, Tensor]:
+) -> tuple[Tensor, Tensor, Tensor]:
     """Every segment attends to the clip's prefix and, causally, to itself."""
     width, (num_questions, length) = is_padding.shape[1], segments
     asks = query[:, :, width:]
@@ -135,7 +138,7 @@ def _attend_segments(
     there, here = torch.split(weights, [width, length], -1)
     own_value = _apart(value[:, :, width:], apart)
     told: Tensor = there @ value[:, :, :width] + (_apart(here, apart) @ own_value).flatten(2, 3)
-    return told, there
+    return told, there, here
 
 
 def _apart(x: Tensor, segments: tuple[int, int]) -> Tensor:

@@ -22,7 +22,7 @@ from demo.language import ask
 from demo.packing import Packed
 from demo.prompts import END, after_media, before_media, random_system, turn
 from demo.scenes import COLOURS, KINDS
-from demo.topics import words_about
+from demo.topics import topics_of
 from demo.wordings import Split
 
 Segment = tuple[list[int], int]  # token ids of a question and its answer; where that begins
@@ -156,7 +156,9 @@ def _mark(
         for shade in item.colour_at.unique():
             of_shade = item.colour_at == shade
             is_latest[row, block] |= of_shade & (item.frame_at == item.frame_at[of_shade].max())
-    return Marks(colour, kind, frame, is_end, is_latest, *words_about(tokenizer, packed))
+    topics = topics_of(tokenizer, packed)
+    names = (topics.colour_named, topics.kind_named)
+    return Marks(colour, kind, frame, is_end, is_latest, topics.colour, topics.kind, names)
 
 
 def _kinds_by_colour(item: Encoded) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import lru_cache
 
 import torch
@@ -16,25 +17,41 @@ from demo.scenes import COLOURS, KINDS
 Phrases = dict[tuple[int, ...], int]
 
 
-def words_about(tokenizer: PreTrainedTokenizerFast, packed: Packed) -> tuple[Tensor, Tensor]:
-    """The colour and the kind, from 1, that each token is about: two int64 (B, K * S).
+@dataclass(frozen=True, slots=True)
+class Topics:
+    """The colour and the kind, from 1, that each token is about, and where they were named.
+
+    All are int64 (B, K * S); the places are within the token's own segment.
+    """
+
+    colour: Tensor
+    kind: Tensor
+    colour_named: Tensor
+    kind_named: Tensor
+
+
+def topics_of(tokenizer: PreTrainedTokenizerFast, packed: Packed) -> Topics:
+    """Follow what the words of every question and answer are about.
 
     It is the last one named: in a question to the end of the prompt, in an answer to the end of
     the clause. An answer that has named nothing yet is about what the question is about.
     """
     colours, kinds = _colour_phrases(tokenizer), _kind_phrases(tokenizer)
-    about = torch.zeros(2, *packed.segments.shape, dtype=torch.long)
+    about = torch.zeros(4, *packed.segments.shape, dtype=torch.long)
     stops = {_ids(tokenizer, mark)[-1] for mark in (".", ",", " and", END)}
     for i, row in enumerate(packed.segments.tolist()):
         for j, ids in enumerate(row):
             answers = (packed.targets[i, j] >= 0).tolist()
-            about[0, i, j] = torch.tensor(_follow(ids, answers, colours, stops))
-            about[1, i, j] = torch.tensor(_follow(ids, answers, kinds, stops))
-    return about[0].flatten(1), about[1].flatten(1)
+            about[0::2, i, j] = torch.tensor(_follow(ids, answers, colours, stops))
+            about[1::2, i, j] = torch.tensor(_follow(ids, answers, kinds, stops))
+    return Topics(*about.flatten(2))
 
 
-def _follow(ids: list[int], answers: list[bool], phrases: Phrases, stops: set[int]) -> list[int]:
-    current, about = 0, []
+def _follow(
+    ids: list[int], answers: list[bool], phrases: Phrases, stops: set[int]
+) -> tuple[list[int], list[int]]:
+    """What every token is about, and where that was named."""
+    current, named, about, places = 0, 0, [], []
     longest = max(len(phrase) for phrase in phrases)
     for place, token in enumerate(ids):
         if answers[place] and token in stops:
@@ -42,10 +59,11 @@ def _follow(ids: list[int], answers: list[bool], phrases: Phrases, stops: set[in
         for length in range(longest, 0, -1):
             found = phrases.get(tuple(ids[max(0, place + 1 - length) : place + 1]))
             if found:
-                current = found
+                current, named = found, place
                 break
         about.append(current)
-    return about
+        places.append(named)
+    return about, places
 
 
 @lru_cache(maxsize=4)
