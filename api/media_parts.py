@@ -21,6 +21,7 @@ T = TypeVar("T", int, float)
 ANY_SIZE = PixelRange()
 ANY_FRAMES = FrameSampling()
 FRAME_LIST_PREFIX = "data:video/jpeg;base64,"
+MAX_UPSCALED_PIXELS = 5_308_416  # 2304x2304: the largest grid of tiles the family looks at
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,9 +165,10 @@ def _pixel_range(
     most = _one_of(bounds.max_pixel, bounds.max_pixels, f"{at}.max_pixel")
     pixels = PixelRange(_first(fewest, default.min_pixels), _first(most, default.max_pixels))
     _check_order(pixels.min_pixels, pixels.max_pixels, f"{at}.min_pixel", "max_pixel")
-    if pixels.min_pixels is not None and pixels.min_pixels > settings.max_image_pixels:
+    most_fewest = min(MAX_UPSCALED_PIXELS, settings.max_image_pixels)
+    if pixels.min_pixels is not None and pixels.min_pixels > most_fewest:
         path = f"{at}.min_pixel"
-        raise RequestError(f"{path}: expected <= {settings.max_image_pixels}", param=path)
+        raise RequestError(f"{path}: expected 1..{most_fewest} (less_than_equal)", param=path)
     return pixels
 
 

@@ -128,6 +128,16 @@ def test_a_wrong_part_is_refused(part: dict[str, object], code: str, param: str)
     assert (error.code, error.param) == (code, f"{PART}.{param}".removesuffix("."))
 
 
+@pytest.mark.parametrize("part", [image(min_pixel=5_308_417), video(min_pixels=5_308_417)])
+def test_a_picture_is_scaled_up_to_the_largest_grid_of_tiles_at_most(
+    part: dict[str, object],
+) -> None:
+    settings = Settings(model_name="m")
+    with pytest.raises(RequestError, match=r"min_pixel: expected 1\.\.5308416"):
+        read_chat(user(part), OPENAI_RULES, settings)
+    assert read_chat(user(image(min_pixel=5_308_416)), OPENAI_RULES, settings)
+
+
 def test_a_plain_string_is_told_to_be_an_object() -> None:
     error = refusal(user({"type": "image_url", "image_url": "http://user:pass@host/x"}))
     assert error.message == f"{PART}.image_url: expected an object (model_type)"
