@@ -62,8 +62,8 @@ async def _analyze(request: Request, kind: MediaKind, deps: Deps, intake: Intake
             work_class="upload",
         )
         async with while_client_stays(request.receive):
-            with intake.line():
-                generation = await start(deps, question)
+            with intake.line() as claim:
+                generation = await start(deps, question, claim)
             try:
                 answer = await generation.answer()
             finally:

@@ -16,6 +16,7 @@ from starlette.requests import Request
 from api.deps import GetDeps
 from api.forms import Form, FormCollector, open_parser
 from api.json_text import parse_json
+from api.pixel_budget import PixelBudget, PixelClaim
 from contracts.errors import MediaKind, QueueFull, RequestTooLarge, UnsupportedContentType
 from contracts.settings import Settings
 
@@ -39,6 +40,7 @@ class Intake:
         self._deps = deps
         self._num_receiving = 0
         self._num_waiting = 0
+        self._pixels = PixelBudget(deps)
 
     async def json(self, request: Request) -> JsonBody:
         """Receive a JSON body.
@@ -80,10 +82,11 @@ class Intake:
             yield collector.form(time.monotonic())
 
     @contextmanager
-    def line(self) -> Iterator[None]:
+    def line(self) -> Iterator[PixelClaim]:
         """Stand in line, from the whole body to the model's admission.
 
-        Whoever stands here holds a body in memory or on disk, and wants decoders.
+        Whoever stands here holds a body in memory or on disk, and wants decoders. The claim on
+        pixels outlasts the line, unless that fails; who is served closes it.
 
         Raises:
             QueueFull: As many stand there as may wait, and one whose turn it is.
@@ -91,8 +94,12 @@ class Intake:
         if self._num_waiting > self._deps().settings.max_queue:
             raise QueueFull(f"{self._num_waiting} requests wait (VLM_MAX_QUEUE); try again later")
         self._num_waiting += 1
+        claim = self._pixels.claim()
         try:
-            yield
+            yield claim
+        except BaseException:
+            claim.close()
+            raise
         finally:
             self._num_waiting -= 1
 

@@ -93,9 +93,9 @@ async def _complete(request: Request, rules: ChatRules, deps: Deps, intake: Inta
     question = Question(
         new_id("chatcmpl-"), request_id, asked.draft, asked.sampling, body.received_s
     )
-    with intake.line():
+    with intake.line() as claim:
         async with while_client_stays(request.receive):
-            generation = await start(deps, question)
+            generation = await start(deps, question, claim)
     reply = Reply(deps, question.id, int(time.time()), asked, generation, request_id)
     headers = ignored_header(asked.ignored)
     if asked.is_streamed:

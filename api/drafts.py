@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from api.media_parts import WantedClip, WantedPicture
 from contracts.chat import ChatMessage, ImagePart, Part, Role, TextPart, VideoPart
 from contracts.errors import RequestError, TooManyMedia
-from contracts.media import Clip, FramePolicy, MediaReader
+from contracts.media import Clip, FramePolicy, MediaReader, PixelClaim
 from contracts.settings import Settings
 
 Wanted = WantedPicture | WantedClip
@@ -41,7 +41,11 @@ def check_counts(draft: Draft, settings: Settings) -> None:
 
 
 async def read_draft(
-    draft: Draft, media: MediaReader, policy: FramePolicy, settings: Settings
+    draft: Draft,
+    media: MediaReader,
+    policy: FramePolicy,
+    settings: Settings,
+    claim: PixelClaim,
 ) -> tuple[ChatMessage, ...]:
     """Read every medium of the conversation, in any order, and put each in its place.
 
@@ -50,7 +54,7 @@ async def read_draft(
         TooManyMedia: More of the pictures turned out to be videos than one request may hold.
     """
     wanted = list(wanted_media(draft))
-    tasks = await _read_all([_read(one, media, policy) for one in wanted])
+    tasks = await _read_all([_read(one, media, policy, claim) for one in wanted])
     parts = iter(tasks)
     messages = tuple(
         ChatMessage(
@@ -89,14 +93,21 @@ async def _read_all(reads: Sequence[Coroutine[None, None, ImagePart | VideoPart]
     return [task.result() for task in tasks]
 
 
-async def _read(one: Wanted, media: MediaReader, policy: FramePolicy) -> ImagePart | VideoPart:
+async def _read(
+    one: Wanted, media: MediaReader, policy: FramePolicy, claim: PixelClaim
+) -> ImagePart | VideoPart:
     try:
         if isinstance(one, WantedClip):
-            clip = await media.read_clip(one.source, one.sampling, policy=policy, pixels=one.pixels)
+            clip = await media.read_clip(
+                one.source, one.sampling, policy=policy, pixels=one.pixels, claim=claim
+            )
             return VideoPart(clip)
         if not one.may_be_clip:
-            return ImagePart(await media.read_image(one.source, pixels=one.pixels), one.detail)
-        seen = await media.read_image_or_clip(one.source, policy=policy, pixels=one.pixels)
+            picture = await media.read_image(one.source, pixels=one.pixels, claim=claim)
+            return ImagePart(picture, one.detail)
+        seen = await media.read_image_or_clip(
+            one.source, policy=policy, pixels=one.pixels, claim=claim
+        )
         return VideoPart(seen) if isinstance(seen, Clip) else ImagePart(seen, one.detail)
     except RequestError as exc:
         exc.param = exc.param or one.path

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from api.deps import Deps
 from api.drafts import Draft, read_draft
+from api.pixel_budget import PixelClaim
 from contracts.chat import ChatMessage
 from contracts.errors import RequestTimeout, RunnerError
 from contracts.generation import (
@@ -63,12 +64,14 @@ class Generation:
         messages: tuple[ChatMessage, ...],
         num_choices: int,
         deltas: AsyncGenerator[TokenDelta, None],
+        claim: PixelClaim,
     ) -> None:
         self.messages = messages
         self.num_choices = num_choices
         self.usage = Usage(PromptTokens())
         self.timings = Timings()
         self._deltas = deltas
+        self._claim = claim
         self._unfinished = set(range(num_choices))
 
     async def __aiter__(self) -> AsyncIterator[TokenDelta]:
@@ -91,8 +94,11 @@ class Generation:
             self._unfinished.discard(delta.choice_index)
 
     async def aclose(self) -> None:
-        """End the work, wherever it is."""
-        await self._deltas.aclose()
+        """End the work, wherever it is, and give back the memory of its pixels."""
+        try:
+            await self._deltas.aclose()
+        finally:
+            self._claim.close()
 
     async def answer(self) -> Answer:
         """The whole answer."""
@@ -105,8 +111,10 @@ class Generation:
         return Answer(choices, self.usage, self.timings)
 
 
-async def read_question(deps: Deps, question: Question) -> tuple[ChatMessage, ...]:
-    """Read the question's media within its deadline.
+async def read_question(
+    deps: Deps, question: Question, claim: PixelClaim
+) -> tuple[ChatMessage, ...]:
+    """Read the question's media within its deadline, as far as their pixels are within the claim.
 
     Raises:
         ModelLoading, ModelUnavailable: How the model takes frames is not known.
@@ -117,22 +125,26 @@ async def read_question(deps: Deps, question: Question) -> tuple[ChatMessage, ..
     left_s = deadline_s(deps, question) - time.monotonic()
     try:
         async with asyncio.timeout(left_s) as bound:
-            return await read_draft(question.draft, deps.media, card.frame_policy, deps.settings)
+            messages = await read_draft(
+                question.draft, deps.media, card.frame_policy, deps.settings, claim
+            )
     except TimeoutError as exc:
         if not bound.expired():
             raise
         raise RequestTimeout(
             f"the media took longer than the {deps.settings.request_timeout_s:g} s of a request"
         ) from exc
+    claim.stop_reading()
+    return messages
 
 
-async def start(deps: Deps, question: Question) -> Generation:
+async def start(deps: Deps, question: Question, claim: PixelClaim) -> Generation:
     """Read the media and wait for the request's admission.
 
     Raises:
         ServiceError: Whatever can refuse a request does it here.
     """
-    messages = await read_question(deps, question)
+    messages = await read_question(deps, question, claim)
     deltas = deps.runner.generate(
         GenerationRequest(
             request_id=f"{question.request_id}/{question.id}",  # unique, whatever clients send
@@ -142,7 +154,7 @@ async def start(deps: Deps, question: Question) -> Generation:
             work_class=question.work_class,
         )
     )
-    generation = Generation(messages, question.sampling.num_choices, deltas)
+    generation = Generation(messages, question.sampling.num_choices, deltas, claim)
     try:
         generation.note(await anext(deltas))
     except BaseException:

@@ -1,7 +1,7 @@
 """``POST /v1/media/probe``: what a request's media are and cost, without an answer."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 
 from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse
@@ -39,9 +39,9 @@ def probe_routes(deps: GetDeps, intake: Intake) -> APIRouter:
             question = Question(
                 new_id("probe-"), request_id, asked.draft, asked.sampling, received_s
             )
-            with intake.line():
+            with intake.line() as claim, closing(claim):
                 async with while_client_stays(request.receive):
-                    messages = await read_question(now, question)
+                    messages = await read_question(now, question, claim)
                     prompt = await now.runner.count_tokens(messages)
             reply = probe_json(messages, prompt, now.runner.require_card().context_length)
             return JSONResponse(reply, headers=ignored_header(asked.ignored))

@@ -4,7 +4,8 @@ Pixels are uint8 RGB of shape (H, W, 3), upright (rotation and EXIF applied), an
 modified. Times are seconds from the start of the file.
 """
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -140,14 +141,43 @@ class Clip:
         return tuple(frame.time_s for frame in self.frames)
 
 
+class PixelClaim(Protocol):
+    """One request's part of the memory that decoded pixels may take."""
+
+    def room(self, most_bytes: int) -> AbstractAsyncContextManager[None]:
+        """Wait for room; a decoder that may give so many bytes runs inside."""
+        ...
+
+    def hold(self, num_bytes: int) -> None:
+        """Count what it gave; ``TooManyMedia`` when one request may not hold that much."""
+        ...
+
+
+class UncountedPixels:
+    """A claim without a limit, for whoever reads media outside the service."""
+
+    @asynccontextmanager
+    async def room(self, most_bytes: int) -> AsyncIterator[None]:
+        """Wait for nothing."""
+        yield
+
+    def hold(self, num_bytes: int) -> None:
+        """Count nothing."""
+
+
+UNCOUNTED = UncountedPixels()
+
+
 class MediaReader(Protocol):
     """Turns what a client sent into pixels, safely.
 
     Errors are ``contracts.errors.MediaError`` and its neighbours, always before any pixel is
-    returned. A cancelled call ends its download and its decoder.
+    returned. A cancelled call ends its download and its decoder. Pixels are counted on ``claim``.
     """
 
-    async def read_image(self, source: MediaSource, *, pixels: PixelRange) -> Picture:
+    async def read_image(
+        self, source: MediaSource, *, pixels: PixelRange, claim: PixelClaim = UNCOUNTED
+    ) -> Picture:
         """Read one still picture; a video is an ``UnsupportedMediaType``."""
         ...
 
@@ -158,12 +188,18 @@ class MediaReader(Protocol):
         *,
         policy: FramePolicy,
         pixels: PixelRange,
+        claim: PixelClaim = UNCOUNTED,
     ) -> Clip:
         """Read the asked frames of a video; a still picture is an ``UnsupportedMediaType``."""
         ...
 
     async def read_image_or_clip(
-        self, source: MediaSource, *, policy: FramePolicy, pixels: PixelRange
+        self,
+        source: MediaSource,
+        *,
+        policy: FramePolicy,
+        pixels: PixelRange,
+        claim: PixelClaim = UNCOUNTED,
     ) -> Picture | Clip:
         """Read whichever of the two the content is, a video with default sampling."""
         ...

@@ -109,6 +109,11 @@ class Settings(BaseModel):
         default=60, gt=0, description="Seconds for one decoder, wall and processor"
     )
     decode_memory_mb: int = Field(default=2048, ge=256, description="Memory of one decoder, MB")
+    media_memory_mb: int = Field(
+        default=1024,
+        ge=64,
+        description="Decoded pixels of all requests together, MB; one request may hold half",
+    )
     sse_keepalive_s: float = Field(
         default=10, gt=0, description="Silence on an event stream before a comment is sent"
     )

@@ -5,9 +5,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 from contracts.errors import MediaKind
+from contracts.media import FramePolicy, PixelRange
 from contracts.settings import Settings
 
 MEGABYTE = 1 << 20
+CHANNELS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,16 @@ class MediaLimits:
             settings.decoder,
             settings.media_allow,
         )
+
+    def picture_bytes(self, pixels: PixelRange) -> int:
+        """The most that the pixels of one picture take, aspects of 1 to thousands aside."""
+        largest = self.max_image_pixels
+        return min(largest, pixels.max_pixels or largest) * CHANNELS
+
+    def clip_bytes(self, policy: FramePolicy) -> int:
+        """The most that the frames of one clip take."""
+        width, height = policy.size_wh or (self.max_frame_pixels, 1)
+        return self.max_frames * width * height * CHANNELS
 
     def fetch(self, kind: MediaKind) -> FetchLimits:
         """The caps of one kind."""

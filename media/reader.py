@@ -21,6 +21,7 @@ from contracts.errors import (
 )
 from contracts.media import (
     U8,
+    UNCOUNTED,
     Clip,
     Frame,
     FrameList,
@@ -29,6 +30,7 @@ from contracts.media import (
     MediaSource,
     MediaUrl,
     Picture,
+    PixelClaim,
     PixelRange,
     UploadedFile,
 )
@@ -41,11 +43,11 @@ from media.jobs import ClipAnswer, ClipJob, FrameListJob, ImageJob, PictureAnswe
 from media.limits import MediaLimits
 from media.sampling import check_sampling, choose_from_list
 from media.sniff import (
-    ACCEPTED_IMAGES,
-    ACCEPTED_VIDEOS,
     HEAD_BYTES,
     UNKNOWN,
     Content,
+    not_a_video,
+    not_an_image,
     sniff,
 )
 
@@ -71,7 +73,9 @@ class IsolatedMediaReader:
             max_decoders=self._limits.max_decoders,
         )
 
-    async def read_image(self, source: MediaSource, *, pixels: PixelRange) -> Picture:
+    async def read_image(
+        self, source: MediaSource, *, pixels: PixelRange, claim: PixelClaim = UNCOUNTED
+    ) -> Picture:
         """Read one still picture.
 
         Raises:
@@ -80,7 +84,7 @@ class IsolatedMediaReader:
         if isinstance(source, FrameList):
             raise UnsupportedMediaType("a list of frames is a video, not a picture", kind="image")
         async with self._open(source, "image") as medium:
-            return await self._picture(medium, pixels)
+            return await self._picture(medium, pixels, claim)
 
     async def read_clip(
         self,
@@ -89,6 +93,7 @@ class IsolatedMediaReader:
         *,
         policy: FramePolicy,
         pixels: PixelRange,
+        claim: PixelClaim = UNCOUNTED,
     ) -> Clip:
         """Read the asked frames of a video; contradictions are refused before it is fetched.
 
@@ -100,13 +105,18 @@ class IsolatedMediaReader:
         if isinstance(source, MediaUrl):
             source = as_frame_list(source.url, sampling.fps) or source
         if isinstance(source, FrameList):
-            return await self._clip_of_list(source, sampling, policy, pixels)
+            return await self._clip_of_list(source, sampling, policy, pixels, claim)
         check_sampling(sampling, self._limits.max_frames)
         async with self._open(source, "video") as medium:
-            return await self._clip(medium, sampling, policy, pixels)
+            return await self._clip(medium, sampling, policy, pixels, claim)
 
     async def read_image_or_clip(
-        self, source: MediaSource, *, policy: FramePolicy, pixels: PixelRange
+        self,
+        source: MediaSource,
+        *,
+        policy: FramePolicy,
+        pixels: PixelRange,
+        claim: PixelClaim = UNCOUNTED,
     ) -> Picture | Clip:
         """Read whichever of the two the content is; of an animation, the first picture.
 
@@ -116,24 +126,26 @@ class IsolatedMediaReader:
         if isinstance(source, MediaUrl):
             source = as_frame_list(source.url, None) or source
         if isinstance(source, FrameList):
-            return await self._clip_of_list(source, FrameSampling(), policy, pixels)
+            return await self._clip_of_list(source, FrameSampling(), policy, pixels, claim)
         async with self._open(source, "image", may_be_video=True) as medium:
             if medium.content.family == "video":
-                return await self._clip(medium, FrameSampling(), policy, pixels)
-            return await self._picture(medium, pixels)
+                return await self._clip(medium, FrameSampling(), policy, pixels, claim)
+            return await self._picture(medium, pixels, claim)
 
     async def close(self) -> None:
         """End every decoder and download."""
         await self._decoder.close()
         await self._fetcher.close()
 
-    async def _picture(self, medium: _Medium, pixels: PixelRange) -> Picture:
+    async def _picture(self, medium: _Medium, pixels: PixelRange, claim: PixelClaim) -> Picture:
         content = medium.content
         if not content.image_format:
-            raise _not_an_image(content)
+            raise not_an_image(content)
         job = ImageJob(content.image_format, self._limits.max_image_pixels, pixels)
         started_s = time.monotonic()
-        answer, rgb = await self._decoder.run(job, medium.file, "image")
+        async with claim.room(self._limits.picture_bytes(pixels)):
+            answer, rgb = await self._decoder.run(job, medium.file, "image")
+            claim.hold(rgb.nbytes)
         assert isinstance(answer, PictureAnswer)
         return Picture(
             rgb[0],
@@ -145,11 +157,16 @@ class IsolatedMediaReader:
         )
 
     async def _clip(
-        self, medium: _Medium, sampling: FrameSampling, policy: FramePolicy, pixels: PixelRange
+        self,
+        medium: _Medium,
+        sampling: FrameSampling,
+        policy: FramePolicy,
+        pixels: PixelRange,
+        claim: PixelClaim,
     ) -> Clip:
         content = medium.content
         if content.family != "video" and not content.is_gif and content.name != UNKNOWN.name:
-            raise _not_a_video(content)
+            raise not_a_video(content)
         job = ClipJob(
             sampling,
             policy.num_frames,
@@ -161,12 +178,19 @@ class IsolatedMediaReader:
             content.family != "other",
         )
         started_s = time.monotonic()
-        answer, rgb = await self._decoder.run(job, medium.file, "video")
+        async with claim.room(self._limits.clip_bytes(policy)):
+            answer, rgb = await self._decoder.run(job, medium.file, "video")
+            claim.hold(rgb.nbytes)
         assert isinstance(answer, ClipAnswer)
         return _clip_from(answer, rgb, medium.fetch_s, time.monotonic() - started_s)
 
     async def _clip_of_list(
-        self, source: FrameList, sampling: FrameSampling, policy: FramePolicy, pixels: PixelRange
+        self,
+        source: FrameList,
+        sampling: FrameSampling,
+        policy: FramePolicy,
+        pixels: PixelRange,
+        claim: PixelClaim,
     ) -> Clip:
         _check_list(source, sampling, self._limits.max_frames)
         fps = sampling.fps or source.fps
@@ -179,7 +203,9 @@ class IsolatedMediaReader:
             joined.flush()
             fetched_s = time.monotonic()
             job = FrameListJob(tuple(spans), self._limits.max_image_pixels, policy.size_wh, pixels)
-            answer, rgb = await self._decoder.run(job, joined, "video")
+            async with claim.room(self._limits.clip_bytes(policy)):
+                answer, rgb = await self._decoder.run(job, joined, "video")
+                claim.hold(rgb.nbytes)
         assert isinstance(answer, ClipAnswer)
         answer = replace(
             answer,
@@ -196,7 +222,7 @@ class IsolatedMediaReader:
         """Put one picture of a list at the end of the file; where it lies there, and its format."""
         async with self._open(MediaUrl(url), "image") as medium:
             if not medium.content.image_format:
-                raise _not_an_image(medium.content)
+                raise not_an_image(medium.content)
             offset, encoded = joined.tell(), medium.file.read()
             if offset + len(encoded) > self._limits.video_fetch.max_bytes:
                 raise too_large(self._limits.video_fetch.max_bytes, "video")
@@ -252,20 +278,6 @@ def _check_list(source: FrameList, sampling: FrameSampling, max_frames: int) -> 
             message = f"{name} does not go with a list of frames; send only the frames you mean"
             raise UnsupportedParameter(message, param=name)
     check_sampling(replace(sampling, fps=None), max_frames)
-
-
-def _not_an_image(content: Content) -> UnsupportedMediaType:
-    message = f"expected {ACCEPTED_IMAGES}, got {content.name}"
-    if content.family == "video":
-        message += "; send a video to /analyze_video or as a video_url part"
-    return UnsupportedMediaType(message, kind="image")
-
-
-def _not_a_video(content: Content) -> UnsupportedMediaType:
-    message = f"expected a video ({ACCEPTED_VIDEOS}), got {content.name}"
-    if content.family == "image":
-        message += "; send a picture to /analyze_image or as an image_url part"
-    return UnsupportedMediaType(message, kind="video")
 
 
 def _clip_from(answer: ClipAnswer, rgb: U8, fetch_s: float, decode_s: float) -> Clip:

@@ -6,6 +6,8 @@ Pure. Recognising is not accepting: a decoder may still refuse what is recognise
 from dataclasses import dataclass
 from typing import Literal
 
+from contracts.errors import UnsupportedMediaType
+
 HEAD_BYTES = 4096  # enough for every signature below and for WebP's size
 
 Family = Literal["image", "video", "other"]
@@ -79,6 +81,22 @@ def sniff(head: bytes) -> Content:
         if content is not None:
             return content
     return UNKNOWN
+
+
+def not_an_image(content: Content) -> UnsupportedMediaType:
+    """The refusal of content where a picture is expected."""
+    message = f"expected {ACCEPTED_IMAGES}, got {content.name}"
+    if content.family == "video":
+        message += "; send a video to /analyze_video or as a video_url part"
+    return UnsupportedMediaType(message, kind="image")
+
+
+def not_a_video(content: Content) -> UnsupportedMediaType:
+    """The refusal of content where a video is expected."""
+    message = f"expected a video ({ACCEPTED_VIDEOS}), got {content.name}"
+    if content.family == "image":
+        message += "; send a picture to /analyze_image or as an image_url part"
+    return UnsupportedMediaType(message, kind="video")
 
 
 def _by_prefix(head: bytes) -> Content | None:

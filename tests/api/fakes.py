@@ -19,6 +19,7 @@ from contracts.generation import (
     Usage,
 )
 from contracts.media import (
+    UNCOUNTED,
     Clip,
     Frame,
     FrameList,
@@ -27,6 +28,7 @@ from contracts.media import (
     MediaSource,
     MediaUrl,
     Picture,
+    PixelClaim,
     PixelRange,
     UploadedFile,
 )
@@ -54,11 +56,14 @@ class FakeMedia:
     """
 
     errors: Mapping[str, Exception] = field(default_factory=dict)
+    pixel_bytes: int = 0  # of each picture and clip
     reads: list[Read] = field(default_factory=list)
     num_cancelled: int = 0
 
-    async def read_image(self, source: MediaSource, *, pixels: PixelRange) -> Picture:
-        await self._open(source, None, pixels)
+    async def read_image(
+        self, source: MediaSource, *, pixels: PixelRange, claim: PixelClaim = UNCOUNTED
+    ) -> Picture:
+        await self._open(source, None, pixels, claim)
         return PICTURE
 
     async def read_clip(
@@ -68,21 +73,31 @@ class FakeMedia:
         *,
         policy: FramePolicy,
         pixels: PixelRange,
+        claim: PixelClaim = UNCOUNTED,
     ) -> Clip:
-        await self._open(source, sampling, pixels)
+        await self._open(source, sampling, pixels, claim)
         return clip(sampling.num_frames or policy.num_frames)
 
     async def read_image_or_clip(
-        self, source: MediaSource, *, policy: FramePolicy, pixels: PixelRange
+        self,
+        source: MediaSource,
+        *,
+        policy: FramePolicy,
+        pixels: PixelRange,
+        claim: PixelClaim = UNCOUNTED,
     ) -> Picture | Clip:
-        name = await self._open(source, None, pixels)
+        name = await self._open(source, None, pixels, claim)
         return clip(policy.num_frames) if "video" in name else PICTURE
 
     async def close(self) -> None:
         pass
 
     async def _open(
-        self, source: MediaSource, sampling: FrameSampling | None, pixels: PixelRange
+        self,
+        source: MediaSource,
+        sampling: FrameSampling | None,
+        pixels: PixelRange,
+        claim: PixelClaim,
     ) -> str:
         name = name_of(source)
         self.reads.append(Read(name, sampling, pixels))
@@ -94,6 +109,8 @@ class FakeMedia:
             except asyncio.CancelledError:
                 self.num_cancelled += 1
                 raise
+        async with claim.room(self.pixel_bytes):
+            claim.hold(self.pixel_bytes)
         return name
 
 

@@ -6,7 +6,7 @@ from api.drafts import DraftMessage, media_parts, read_draft
 from api.media_parts import WantedClip, WantedPicture
 from contracts.chat import ImagePart, TextPart, VideoPart
 from contracts.errors import EmptyFile, TooManyMedia
-from contracts.media import FramePolicy, FrameSampling, MediaUrl, PixelRange
+from contracts.media import UNCOUNTED, FramePolicy, FrameSampling, MediaUrl, PixelRange
 from contracts.settings import Settings
 from tests.api.fakes import FakeMedia, Read
 
@@ -26,7 +26,7 @@ async def test_each_medium_comes_back_in_its_place() -> None:
     media = FakeMedia()
     first = DraftMessage("user", (picture("a"), TextPart("x"), clip("b")))
     second = DraftMessage("user", (picture("c", may_be_clip=False),))
-    messages = await read_draft((first, second), media, POLICY, SETTINGS)
+    messages = await read_draft((first, second), media, POLICY, SETTINGS, UNCOUNTED)
     kinds = [[type(part) for part in message.parts] for message in messages]
     assert kinds == [[ImagePart, TextPart, VideoPart], [ImagePart]]
     assert media.reads == [
@@ -42,7 +42,7 @@ async def test_each_medium_comes_back_in_its_place() -> None:
 
 async def test_a_video_among_pictures_is_a_clip() -> None:
     draft = (DraftMessage("user", (picture("a-video"),)),)
-    (message,) = await read_draft(draft, FakeMedia(), POLICY, SETTINGS)
+    (message,) = await read_draft(draft, FakeMedia(), POLICY, SETTINGS, UNCOUNTED)
     (part,) = message.parts
     assert isinstance(part, VideoPart)
     assert len(part.clip.frames) == 3
@@ -51,14 +51,14 @@ async def test_a_video_among_pictures_is_a_clip() -> None:
 async def test_such_videos_are_counted_too() -> None:
     draft = (DraftMessage("user", tuple(picture("a-video") for _ in range(3))),)
     with pytest.raises(TooManyMedia, match="2 videos"):
-        await read_draft(draft, FakeMedia(), POLICY, SETTINGS)
+        await read_draft(draft, FakeMedia(), POLICY, SETTINGS, UNCOUNTED)
 
 
 async def test_the_first_that_fails_ends_the_others() -> None:
     media = FakeMedia({"b": EmptyFile("zero bytes", kind="image")})
     draft = (DraftMessage("user", (picture("hang"), picture("b"), picture("hang"))),)
     with pytest.raises(EmptyFile) as caught:
-        await read_draft(draft, media, POLICY, SETTINGS)
+        await read_draft(draft, media, POLICY, SETTINGS, UNCOUNTED)
     assert caught.value.param == "b"
     assert media.num_cancelled == 2
 
@@ -66,5 +66,7 @@ async def test_the_first_that_fails_ends_the_others() -> None:
 async def test_a_path_that_the_reader_knows_better_is_kept() -> None:
     media = FakeMedia({"b": EmptyFile("zero bytes", kind="image", param="b.url[3]")})
     with pytest.raises(EmptyFile) as caught:
-        await read_draft((DraftMessage("user", (picture("b"),)),), media, POLICY, SETTINGS)
+        await read_draft(
+            (DraftMessage("user", (picture("b"),)),), media, POLICY, SETTINGS, UNCOUNTED
+        )
     assert caught.value.param == "b.url[3]"

@@ -4,7 +4,8 @@ import base64
 import io
 import os
 from collections.abc import AsyncIterator
-from dataclasses import replace
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -106,6 +107,38 @@ async def test_every_readable_kind_gives_the_very_frames(
         numbers = made.numbers([frame.rgb for frame in clip.frames])
         assert numbers == [made.number_at(t) for t in clip.frame_times_s]
         assert numbers[0] == 0
+
+
+@dataclass
+class NotedClaim:
+    """What was asked for and what came."""
+
+    most_bytes: list[int] = field(default_factory=list)
+    held_bytes: list[int] = field(default_factory=list)
+
+    @asynccontextmanager
+    async def room(self, most_bytes: int) -> AsyncIterator[None]:
+        self.most_bytes.append(most_bytes)
+        yield
+
+    def hold(self, num_bytes: int) -> None:
+        self.held_bytes.append(num_bytes)
+
+
+async def test_pixels_are_counted_within_the_room_that_was_asked_for(
+    reader: MediaReader, corpus: Corpus
+) -> None:
+    claim = NotedClaim()
+    source = data_url(png((20, 10)))
+    policy = FramePolicy(num_frames=2, size_wh=(8, 8))
+    await reader.read_image(source, pixels=ANY, claim=claim)
+    await reader.read_image_or_clip(
+        source, policy=policy, pixels=PixelRange(max_pixels=200), claim=claim
+    )
+    for clip in (UploadedFile(corpus["rotated90"].path), FrameList((source.url,) * 2)):
+        await reader.read_clip(clip, FrameSampling(), policy=policy, pixels=ANY, claim=claim)
+    assert claim.held_bytes == [600, 600, 384, 384]
+    assert claim.most_bytes == [150_000_000, 600, 64 * 192, 64 * 192]
 
 
 @pytest.mark.parametrize("name", [name for name, expect in KINDS.items() if expect == "reject"])
