@@ -4,8 +4,10 @@ All media of a conversation are read at once; the first that fails ends the othe
 """
 
 import asyncio
-from collections.abc import Coroutine, Iterator, Sequence
+import threading
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from api.media_parts import WantedClip, WantedPicture
 from contracts.chat import ChatMessage, ImagePart, Part, Role, TextPart, VideoPart
@@ -26,6 +28,25 @@ class DraftMessage:
 
 
 Draft = tuple[DraftMessage, ...]
+
+
+class ClipCount:
+    """The clips of one conversation, counted as they are recognised. Thread-safe."""
+
+    def __init__(self, max_videos: int) -> None:
+        self._max_videos = max_videos
+        self._places: set[int] = set()
+        self._lock = threading.Lock()
+
+    def note(self, place: int) -> None:
+        """Count the medium at a place, once, as a clip.
+
+        Raises:
+            TooManyMedia: It is one clip too many.
+        """
+        with self._lock:
+            self._places.add(place)
+            _check_count("videos", len(self._places), self._max_videos, "VLM_MAX_VIDEOS")
 
 
 def check_counts(draft: Draft, settings: Settings) -> None:
@@ -54,18 +75,18 @@ async def read_draft(
         TooManyMedia: More of the pictures turned out to be videos than one request may hold.
     """
     wanted = list(wanted_media(draft))
-    tasks = await _read_all([_read(one, media, policy, claim) for one in wanted])
+    clips = ClipCount(settings.max_videos)
+    tasks = await _read_all(
+        [_read(one, media, policy, claim, partial(clips.note, i)) for i, one in enumerate(wanted)]
+    )
     parts = iter(tasks)
-    messages = tuple(
+    return tuple(
         ChatMessage(
             message.role,
             tuple(part if isinstance(part, TextPart) else next(parts) for part in message.parts),
         )
         for message in draft
     )
-    clips = sum(isinstance(part, VideoPart) for part in tasks)
-    _check_count("videos", clips, settings.max_videos, "VLM_MAX_VIDEOS")
-    return messages
 
 
 def wanted_media(draft: Draft) -> Iterator[Wanted]:
@@ -94,10 +115,15 @@ async def _read_all(reads: Sequence[Coroutine[None, None, ImagePart | VideoPart]
 
 
 async def _read(
-    one: Wanted, media: MediaReader, policy: FramePolicy, claim: PixelClaim
+    one: Wanted,
+    media: MediaReader,
+    policy: FramePolicy,
+    claim: PixelClaim,
+    on_clip: Callable[[], None],
 ) -> ImagePart | VideoPart:
     try:
         if isinstance(one, WantedClip):
+            on_clip()
             clip = await media.read_clip(
                 one.source, one.sampling, policy=policy, pixels=one.pixels, claim=claim
             )
@@ -106,7 +132,7 @@ async def _read(
             picture = await media.read_image(one.source, pixels=one.pixels, claim=claim)
             return ImagePart(picture, one.detail)
         seen = await media.read_image_or_clip(
-            one.source, policy=policy, pixels=one.pixels, claim=claim
+            one.source, policy=policy, pixels=one.pixels, claim=claim, on_clip=on_clip
         )
         return VideoPart(seen) if isinstance(seen, Clip) else ImagePart(seen, one.detail)
     except RequestError as exc:

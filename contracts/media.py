@@ -4,7 +4,7 @@ Pixels are uint8 RGB of shape (H, W, 3), upright (rotation and EXIF applied), an
 modified. Times are seconds from the start of the file.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -168,6 +168,10 @@ class UncountedPixels:
 UNCOUNTED = UncountedPixels()
 
 
+def uncounted_clip() -> None:
+    """Nothing, for whoever counts no clips."""
+
+
 class MediaReader(Protocol):
     """Turns what a client sent into pixels, safely.
 
@@ -200,8 +204,13 @@ class MediaReader(Protocol):
         policy: FramePolicy,
         pixels: PixelRange,
         claim: PixelClaim = UNCOUNTED,
+        on_clip: Callable[[], None] = uncounted_clip,
     ) -> Picture | Clip:
-        """Read whichever of the two the content is, a video with default sampling."""
+        """Read whichever of the two the content is, a video with default sampling.
+
+        ``on_clip`` is called as soon as it is recognised as a video, before the rest is fetched:
+        from any thread, perhaps more than once. What it raises ends the reading.
+        """
         ...
 
     async def close(self) -> None:

@@ -25,7 +25,7 @@ from contracts.errors import DownloadFailed, InvalidUrl, MediaKind, ShuttingDown
 from media.addresses import Address, AddressRules
 from media.guarded_http import check_status, guarded_session, translate
 from media.inline import is_remote, too_large
-from media.limits import FetchLimits
+from media.limits import FetchLimits, IfVideo
 from media.sniff import HEAD_BYTES, Content, sniff
 
 MAX_URL_CHARS = 8192
@@ -47,7 +47,7 @@ class Transfer:
     url: str
     kind: MediaKind
     limits: FetchLimits
-    video_limits: FetchLimits | None
+    if_video: IfVideo | None
     rules: AddressRules
     verify: bool | str = True
     deadline_s: float = field(init=False)
@@ -161,10 +161,11 @@ class Transfer:
 
     def _limits_for(self, content: Content) -> FetchLimits:
         """The limits of a video, where one may come instead of a picture."""
-        if self.video_limits is None or content.family != "video":
+        if self.if_video is None or content.family != "video":
             return self.limits
-        self.deadline_s = self._started_s + self.video_limits.total_s
-        return self.video_limits
+        self.if_video.tell()
+        self.deadline_s = self._started_s + self.if_video.limits.total_s
+        return self.if_video.limits
 
     def _hand_over(self, file: BinaryIO) -> None:
         with self._lock:
@@ -193,7 +194,7 @@ class Fetcher:
         kind: MediaKind,
         limits: FetchLimits,
         *,
-        video_limits: FetchLimits | None = None,
+        if_video: IfVideo | None = None,
     ) -> BinaryIO:
         """Download a URL into an unnamed temporary file, which the caller closes.
 
@@ -203,7 +204,7 @@ class Fetcher:
             url: http or https.
             kind: What errors call it.
             limits: Caps of this download.
-            video_limits: Caps that hold instead when the body turns out to be a video.
+            if_video: What holds instead when the body turns out to be a video.
 
         Raises:
             MediaError: The URL, the host or the body is not acceptable.
@@ -212,7 +213,7 @@ class Fetcher:
         async with self._slots:
             if self._is_closed:
                 raise ShuttingDown(STOPPING)
-            transfer = Transfer(url, kind, limits, video_limits, self._rules, self._verify)
+            transfer = Transfer(url, kind, limits, if_video, self._rules, self._verify)
             return await self._run(transfer)
 
     async def _run(self, transfer: Transfer) -> BinaryIO:

@@ -1,6 +1,7 @@
 """What reading media may take: bytes, pixels, seconds, memory. Plain values."""
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -18,6 +19,17 @@ class FetchLimits:
 
     max_bytes: int
     total_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class IfVideo:
+    """What holds instead when a picture was expected and a video comes.
+
+    ``tell`` is called then, from any thread, perhaps more than once; what it raises ends the read.
+    """
+
+    limits: FetchLimits
+    tell: Callable[[], None]
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ import asyncio
 import os
 import tempfile
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import BinaryIO
@@ -33,6 +33,7 @@ from contracts.media import (
     PixelClaim,
     PixelRange,
     UploadedFile,
+    uncounted_clip,
 )
 from contracts.settings import Settings
 from media.addresses import AddressRules
@@ -40,7 +41,7 @@ from media.decoder import Decoder
 from media.fetch import Fetcher
 from media.inline import as_frame_list, decode_inline, is_remote, too_large
 from media.jobs import ClipAnswer, ClipJob, FrameListJob, ImageJob, PictureAnswer
-from media.limits import MediaLimits
+from media.limits import IfVideo, MediaLimits
 from media.sampling import check_sampling, choose_from_list
 from media.sniff import (
     HEAD_BYTES,
@@ -117,6 +118,7 @@ class IsolatedMediaReader:
         policy: FramePolicy,
         pixels: PixelRange,
         claim: PixelClaim = UNCOUNTED,
+        on_clip: Callable[[], None] = uncounted_clip,
     ) -> Picture | Clip:
         """Read whichever of the two the content is; of an animation, the first picture.
 
@@ -126,8 +128,10 @@ class IsolatedMediaReader:
         if isinstance(source, MediaUrl):
             source = as_frame_list(source.url, None) or source
         if isinstance(source, FrameList):
+            on_clip()
             return await self._clip_of_list(source, FrameSampling(), policy, pixels, claim)
-        async with self._open(source, "image", may_be_video=True) as medium:
+        if_video = IfVideo(self._limits.video_fetch, on_clip)
+        async with self._open(source, "image", if_video) as medium:
             if medium.content.family == "video":
                 return await self._clip(medium, FrameSampling(), policy, pixels, claim)
             return await self._picture(medium, pixels, claim)
@@ -231,10 +235,10 @@ class IsolatedMediaReader:
 
     @asynccontextmanager
     async def _open(
-        self, source: UploadedFile | MediaUrl, kind: MediaKind, *, may_be_video: bool = False
+        self, source: UploadedFile | MediaUrl, kind: MediaKind, if_video: IfVideo | None = None
     ) -> AsyncIterator[_Medium]:
         started_s = time.monotonic()
-        file = await self._file(source, kind, may_be_video=may_be_video)
+        file = await self._file(source, kind, if_video)
         with file:
             head = file.read(HEAD_BYTES)
             file.seek(0)
@@ -242,23 +246,23 @@ class IsolatedMediaReader:
                 raise EmptyFile(f"the {kind} has zero bytes", kind=kind)
             content = sniff(head)
             limits = self._limits.fetch("video" if content.family == "video" else kind)
+            if if_video is not None and content.family == "video":
+                if_video.tell()
             if os.fstat(file.fileno()).st_size > limits.max_bytes:
                 raise too_large(limits.max_bytes, kind)
             yield _Medium(file, content, time.monotonic() - started_s)
 
     async def _file(
-        self, source: UploadedFile | MediaUrl, kind: MediaKind, *, may_be_video: bool
+        self, source: UploadedFile | MediaUrl, kind: MediaKind, if_video: IfVideo | None
     ) -> BinaryIO:
         if isinstance(source, UploadedFile):
             return source.path.open("rb")
         if not source.url.strip():
             raise MissingMedia(f"expected the {kind}'s URL, got nothing")
-        video_limits = self._limits.video_fetch if may_be_video else None
+        limits = self._limits.fetch(kind)
         if is_remote(source.url, kind):
-            return await self._fetcher.fetch(
-                source.url.strip(), kind, self._limits.fetch(kind), video_limits=video_limits
-            )
-        max_bytes = (video_limits or self._limits.fetch(kind)).max_bytes
+            return await self._fetcher.fetch(source.url.strip(), kind, limits, if_video=if_video)
+        max_bytes = (if_video.limits if if_video else limits).max_bytes
         return await asyncio.to_thread(_inline_file, source.url, max_bytes, kind)
 
 

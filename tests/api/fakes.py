@@ -1,7 +1,7 @@
 """The world around the HTTP surface: media without files, apps without servers."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterable, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -31,6 +31,7 @@ from contracts.media import (
     PixelClaim,
     PixelRange,
     UploadedFile,
+    uncounted_clip,
 )
 from contracts.settings import Settings
 from runners.scripted import CARD, ScriptedRunner
@@ -85,7 +86,10 @@ class FakeMedia:
         policy: FramePolicy,
         pixels: PixelRange,
         claim: PixelClaim = UNCOUNTED,
+        on_clip: Callable[[], None] = uncounted_clip,
     ) -> Picture | Clip:
+        if "video" in name_of(source):
+            on_clip()
         name = await self._open(source, None, pixels, claim)
         return clip(policy.num_frames) if "video" in name else PICTURE
 

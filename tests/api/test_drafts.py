@@ -2,7 +2,7 @@
 
 import pytest
 
-from api.drafts import DraftMessage, media_parts, read_draft
+from api.drafts import ClipCount, DraftMessage, media_parts, read_draft
 from api.media_parts import WantedClip, WantedPicture
 from contracts.chat import ImagePart, TextPart, VideoPart
 from contracts.errors import EmptyFile, TooManyMedia
@@ -52,6 +52,24 @@ async def test_such_videos_are_counted_too() -> None:
     draft = (DraftMessage("user", tuple(picture("a-video") for _ in range(3))),)
     with pytest.raises(TooManyMedia, match="2 videos"):
         await read_draft(draft, FakeMedia(), POLICY, SETTINGS, UNCOUNTED)
+
+
+async def test_one_video_too_many_ends_the_others_before_they_are_read() -> None:
+    media = FakeMedia()
+    parts = (clip("hang"), picture("a-video-hang"), picture("b-video"))
+    with pytest.raises(TooManyMedia) as caught:
+        await read_draft((DraftMessage("user", parts),), media, POLICY, SETTINGS, UNCOUNTED)
+    assert caught.value.param == "b-video"
+    assert media.num_cancelled == 2
+    assert [read.name for read in media.reads] == ["hang", "a-video-hang"]
+
+
+def test_a_clip_that_is_told_twice_is_one() -> None:
+    clips = ClipCount(1)
+    clips.note(3)
+    clips.note(3)
+    with pytest.raises(TooManyMedia):
+        clips.note(2)
 
 
 async def test_the_first_that_fails_ends_the_others() -> None:

@@ -18,12 +18,13 @@ from contracts.errors import (
     InvalidUrl,
     MediaError,
     ShuttingDown,
+    TooManyMedia,
     UrlNotAllowed,
 )
 from media.addresses import AddressRules
 from media.fetch import MAX_DOWNLOADS, Fetcher
 from media.guarded_http import FAILURES
-from media.limits import FetchLimits
+from media.limits import FetchLimits, IfVideo
 from tests.media.conftest import open_descriptors
 from tests.media.http_hosts import (
     Host,
@@ -273,9 +274,15 @@ async def test_a_video_where_a_picture_was_expected_gets_a_videos_limits(
     fetcher: Fetcher, head: bytes, is_whole: bool
 ) -> None:
     body = head + bytes(3 * MEGABYTE)
+    num_told = 0
+
+    def told() -> None:
+        nonlocal num_told
+        num_told += 1
+
     with serving({"/": respond(body)}) as host:
         download = fetcher.fetch(
-            host.url("/"), "image", ROOMY, video_limits=FetchLimits(4 * MEGABYTE, 60)
+            host.url("/"), "image", ROOMY, if_video=IfVideo(FetchLimits(4 * MEGABYTE, 60), told)
         )
         if is_whole:
             with await download as file:
@@ -283,6 +290,18 @@ async def test_a_video_where_a_picture_was_expected_gets_a_videos_limits(
         else:
             with pytest.raises(FileTooLarge):
                 await download
+    assert bool(num_told) == is_whole
+
+
+async def test_a_video_that_is_one_too_many_is_not_downloaded(fetcher: Fetcher) -> None:
+    def refuse() -> None:
+        raise TooManyMedia("one too many")
+
+    video = respond(b"\x1aE\xdf\xa3" + bytes(60), Content_Length="100000")
+    with serving({"/": video}) as host:
+        if_video = IfVideo(FetchLimits(1 << 40, 60), refuse)
+        with pytest.raises(TooManyMedia):
+            await fetcher.fetch(host.url("/"), "image", ROOMY, if_video=if_video)
 
 
 @pytest.fixture(scope="module")

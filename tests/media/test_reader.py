@@ -24,6 +24,7 @@ from contracts.errors import (
     PictureTooLarge,
     ServiceError,
     TooManyFrames,
+    TooManyMedia,
     UnsupportedMediaType,
     UnsupportedParameter,
     UrlNotAllowed,
@@ -139,6 +140,18 @@ async def test_pixels_are_counted_within_the_room_that_was_asked_for(
         await reader.read_clip(clip, FrameSampling(), policy=policy, pixels=ANY, claim=claim)
     assert claim.held_bytes == [600, 600, 384, 384]
     assert claim.most_bytes == [150_000_000, 600, 64 * 192, 64 * 192]
+
+
+async def test_a_video_is_told_before_it_is_decoded(reader: MediaReader) -> None:
+    def refuse() -> None:
+        raise TooManyMedia("one too many")
+
+    damaged_video = data_url(b"\x1aE\xdf\xa3" + bytes(100))
+    for source in (damaged_video, FrameList((data_url(png()).url,))):
+        with pytest.raises(TooManyMedia):
+            await reader.read_image_or_clip(source, policy=POLICY, pixels=ANY, on_clip=refuse)
+    picture = data_url(png())
+    assert await reader.read_image_or_clip(picture, policy=POLICY, pixels=ANY, on_clip=refuse)
 
 
 @pytest.mark.parametrize("name", [name for name, expect in KINDS.items() if expect == "reject"])
