@@ -5,7 +5,7 @@ from starlette.responses import Response
 
 from api.analyze import analyze_routes
 from api.auth import KeyCheck
-from api.body import Intake
+from api.body import IDLE_S, Intake
 from api.chat import chat_routes
 from api.cors import Cors
 from api.deps import GetDeps
@@ -28,8 +28,13 @@ INSTEAD = {
 }
 
 
-def build_app(deps: GetDeps) -> FastAPI:
-    """The app; ``deps`` is called per request, so nothing is global."""
+def build_app(deps: GetDeps, *, idle_s: float = IDLE_S) -> FastAPI:
+    """The app; ``deps`` is called per request, so nothing is global.
+
+    Args:
+        deps: What the routes work with.
+        idle_s: Seconds that a body may stop in the middle.
+    """
     app = FastAPI(
         title="Lookout",
         description="Questions to images and videos.",
@@ -40,7 +45,7 @@ def build_app(deps: GetDeps) -> FastAPI:
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     app.openapi = document(app, deps)  # type: ignore[method-assign]  # FastAPI's own way to extend it
-    intake = Intake(deps)
+    intake = Intake(deps, idle_s=idle_s)
     app.include_router(model_routes(deps))
     app.include_router(chat_routes(deps, intake))
     app.include_router(analyze_routes(deps, intake))

@@ -17,11 +17,18 @@ from api.deps import GetDeps
 from api.forms import Form, FormCollector, open_parser
 from api.json_text import parse_json
 from api.pixel_budget import PixelBudget, PixelClaim
-from contracts.errors import MediaKind, QueueFull, RequestTooLarge, UnsupportedContentType
+from contracts.errors import (
+    BodyStopped,
+    MediaKind,
+    QueueFull,
+    RequestTooLarge,
+    UnsupportedContentType,
+)
 from contracts.settings import Settings
 
 MB = 1 << 20
 SMALL_BYTES = 65_536  # a body that says it is no longer than this needs no place
+IDLE_S = 30.0  # without a byte; whoever sends nothing keeps a place from others
 THREAD_BYTES = 1_000_000  # longer JSON is parsed beside the event loop
 
 
@@ -36,8 +43,9 @@ class JsonBody:
 class Intake:
     """Receives within ``VLM_MAX_JSON_MB``, ``_UPLOAD_MB``, ``_UPLOADS`` and ``_QUEUE``."""
 
-    def __init__(self, deps: GetDeps) -> None:
+    def __init__(self, deps: GetDeps, *, idle_s: float = IDLE_S) -> None:
         self._deps = deps
+        self._idle_s = idle_s
         self._num_receiving = 0
         self._num_waiting = 0
         self._pixels = PixelBudget(deps)
@@ -46,13 +54,14 @@ class Intake:
         """Receive a JSON body.
 
         Raises:
-            UnsupportedContentType, RequestTooLarge, QueueFull, InvalidJson: As they say.
+            UnsupportedContentType, RequestTooLarge, BodyStopped, QueueFull, InvalidJson: As they
+                say.
         """
         require_type(request, "application/json")
         max_bytes = self._deps().settings.max_json_mb * MB
         text = bytearray()
         with self._place(request):
-            async for chunk in _chunks(request, max_bytes):
+            async for chunk in _chunks(request, max_bytes, self._idle_s):
                 text += chunk
         received_s = time.monotonic()
         if len(text) > THREAD_BYTES:
@@ -68,7 +77,7 @@ class Intake:
             files: The parts that are files, and what they hold; other files are passed over.
 
         Raises:
-            RequestTooLarge, FileTooLarge, QueueFull, RequestError: As they say.
+            RequestTooLarge, BodyStopped, FileTooLarge, QueueFull, RequestError: As they say.
         """
         settings = self._deps().settings
         with TemporaryDirectory(prefix="lookout-", ignore_cleanup_errors=True) as directory:
@@ -76,7 +85,7 @@ class Intake:
             collector = FormCollector(Path(directory), limits, settings.max_json_mb * MB)
             with self._place(request), collector:
                 parser = open_parser(request.headers.get("content-type", ""), collector)
-                async for chunk in _chunks(request, settings.max_upload_mb * MB):
+                async for chunk in _chunks(request, settings.max_upload_mb * MB, self._idle_s):
                     await collector.take(parser, chunk)
                 await collector.finish()
             yield collector.form(time.monotonic())
@@ -145,14 +154,26 @@ def file_bytes(kind: MediaKind, settings: Settings) -> int:
     return (settings.max_image_mb if kind == "image" else settings.max_video_mb) * MB
 
 
-async def _chunks(request: Request, max_bytes: int) -> AsyncIterator[bytes]:
+async def _chunks(request: Request, max_bytes: int, idle_s: float) -> AsyncIterator[bytes]:
     error = RequestTooLarge(f"expected a body of at most {max_bytes} bytes; send less, or a URL")
     length = request.headers.get("content-length", "")
     if length.isdigit() and int(length) > max_bytes:
         raise error
     num_bytes = 0
-    async for chunk in request.stream():
+    stream = request.stream()
+    while (chunk := await _next(stream, idle_s)) is not None:
         num_bytes += len(chunk)
         if num_bytes > max_bytes:
             raise error
         yield chunk
+
+
+async def _next(stream: AsyncIterator[bytes], idle_s: float) -> bytes | None:
+    try:
+        async with asyncio.timeout(idle_s) as idle:
+            return await anext(stream, None)
+    except TimeoutError as exc:
+        if not idle.expired():
+            raise
+        message = f"the body stopped coming: expected the next byte within {idle_s:g} s"
+        raise BodyStopped(message) from exc

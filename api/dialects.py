@@ -37,6 +37,8 @@ def error_response(
     response.headers["x-should-retry"] = "true" if error.is_retryable else "false"
     if error.status in (429, 503):
         response.headers["retry-after"] = str(min(max(error.retry_after_s or 5, 1), 60))
+    if error.ends_connection:
+        response.headers["connection"] = "close"
     if error.status == 401:
         response.headers["www-authenticate"] = "Bearer"
     return response

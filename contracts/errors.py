@@ -3,6 +3,7 @@
 ServiceError
   RequestError
     InvalidJson
+    BodyStopped
     UnsupportedParameter
     UnsupportedValue
     ConflictingParameters
@@ -55,12 +56,14 @@ class ServiceError(Exception):
         is_retryable: Whether the same request may succeed later.
         param: Path of the field that is wrong, where there is one.
         retry_after_s: Whole seconds to wait, 1 to 60, where waiting helps.
+        ends_connection: Whether nothing more is expected from this client.
     """
 
     status: ClassVar[int] = 500
     code: str = "server_error"
     is_retryable: ClassVar[bool] = False
     retry_after_s: int | None = None
+    ends_connection: ClassVar[bool] = False
 
     def __init__(self, message: str, *, param: str | None = None) -> None:
         super().__init__(message)
@@ -86,6 +89,12 @@ class InvalidJson(RequestError):
     """The body, or a field that must hold JSON, does not parse."""
 
     code = "invalid_json"
+
+
+class BodyStopped(RequestError):
+    """The body stopped coming before its end."""
+
+    ends_connection = True
 
 
 class UnsupportedParameter(RequestError):

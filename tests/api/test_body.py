@@ -125,6 +125,21 @@ async def test_more_requests_than_may_wait_for_their_media_are_429(path: str) ->
     assert served.status == 200
 
 
+@pytest.mark.parametrize("kind", ["application/json", "multipart/form-data; boundary=b"])
+async def test_a_body_that_stops_coming_gives_up_its_place(kind: str) -> None:
+    deps = deps_of()
+    client = RawClient(
+        build_app(lambda: deps, idle_s=0.01), "/analyze_video", [b"--b"], is_whole=False
+    )
+    client.headers["content-type"] = kind
+    await asyncio.wait_for(client.run(), 5)
+    assert client.status == 400
+    assert b"the body stopped coming" in client.body
+    headers = dict(client.sent[0]["headers"])
+    assert headers[b"x-error-code"] == b"invalid_request"
+    assert headers[b"connection"] == b"close"
+
+
 async def test_a_client_that_leaves_while_it_sends_is_a_499() -> None:
     deps = deps_of()
     client = RawClient(build_app(lambda: deps), CHAT, [b"{"], JSON, is_whole=False)
