@@ -19,7 +19,8 @@ BACK_IN_TIME = (0, 0)  # layer and head: an object looks at itself in earlier fr
 AT_FRAME = ((0, 2), (2, 0))  # the end of a frame looks at the objects in the frame
 AT_ENDS = (1, 2)  # the end of a frame looks at the ends of earlier frames
 AT_NAME = ((1, 0), (2, 2))  # later words look at the word that names colour, kind
-AT_OBJECT = ((3, 0), (4, 2))  # words about a colour or a kind look at such objects
+AT_COLOUR = ((3, 0), (4, 2))  # words about a colour look at the object that has it
+AT_KIND = ((3, 2), (4, 0))  # and words about a kind at the objects of that kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +53,7 @@ def guidance_loss(marks: Marks, trace: Trace) -> Tensor:
     is_end = marks.is_end
     said_colour, said_kind = marks.said_colour[:, :, None], marks.said_kind[:, :, None]
     of_colour = (said_colour == colour[:, None, :]) & (said_colour > 0)
-    of_kind = (said_kind == marks.kind[:, None, :]) & (said_kind > 0) & (said_colour == 0)
+    of_kind = (said_kind == marks.kind[:, None, :]) & (said_kind > 0)
     loss = _surprise(trace.seen, BACK_IN_TIME, is_same & is_before)
     loss = loss + _surprise(trace.seen, AT_ENDS, is_end[:, :, None] & is_end[:, None] & is_before)
     for place in AT_FRAME:
@@ -62,9 +63,9 @@ def guidance_loss(marks: Marks, trace: Trace) -> Tensor:
         words = torch.arange(trace.own[0].shape[-1])
         is_name = (words == name[:, :, None]) & (about[:, :, None] > 0)
         loss = loss + _surprise(trace.own, place, is_name)
-    for place in AT_OBJECT:
-        about = (of_colour | of_kind) & marks.is_latest[:, None]
-        loss = loss + _surprise(trace.told, place, about)
+    for places, about in ((AT_COLOUR, of_colour), (AT_KIND, of_kind)):
+        for place in places:
+            loss = loss + _surprise(trace.told, place, about & marks.is_latest[:, None])
     return loss
 
 

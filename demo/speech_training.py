@@ -71,7 +71,7 @@ class Pupil(nn.Module):
         is_wrong = torch.zeros_like(taught)
         is_wrong[taught] = logits.argmax(-1) != wanted
         heads = self._table_loss(lesson, trace.states) + self._object_loss(lesson, trace.states)
-        heads = heads + 0.5 * guidance_loss(lesson.marks, trace)
+        heads = heads + guidance_loss(lesson.marks, trace)
         return functional.cross_entropy(logits, wanted), heads, ~is_wrong.any(-1)
 
     def _table_loss(self, lesson: Lesson, states: list[Tensor]) -> Tensor:
