@@ -16,7 +16,7 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerFast
 
 from demo.answers import View
-from demo.architecture import NUM_FRAMES, Eyes, Speech
+from demo.architecture import NUM_FRAMES, POOLED, Eyes, Speech
 from demo.checkpoint import load_checkpoint
 from demo.clips import Sample, Table, kept_patches
 from demo.drawing import U8
@@ -103,5 +103,6 @@ def _unlabelled(
 ) -> Sample:
     """A sample whose truth is not known."""
     nothing = np.zeros((len(rgb), 0), np.int64)
+    cells = np.zeros((len(rgb), POOLED * POOLED), np.int64)
     shift = np.zeros((len(rgb), 0, 2), np.float32)
-    return Sample(rgb, view, time_text, rows, Table(nothing, nothing), nothing, shift)
+    return Sample(rgb, view, time_text, rows, Table(nothing, nothing), cells, shift)
