@@ -19,6 +19,7 @@ from contracts.media import FrameList
 
 SCHEME = re.compile(r"\s*([A-Za-z][A-Za-z0-9+.-]*):")
 HOST_WITHOUT_SCHEME = re.compile(r"[\w-]+(\.[\w-]+)+(:\d+)?(/|\?|$)")
+MAX_PREFIX_CHARS = 300  # a scheme or a host is in them; base64 may go on for megabytes
 FRAME_LIST_TYPE = "data:video/jpeg"
 WHITESPACE = str.maketrans("", "", " \t\r\n\f\v")
 # What there is to escape in base64; the standard library's way takes sixty times the text's memory.
@@ -27,7 +28,7 @@ ESCAPES = {"%2B": "+", "%2F": "/", "%3D": "=", "%0A": "", "%0D": "", "%20": ""}
 
 def scheme_of(url: str) -> str:
     """The scheme in lower case, or nothing for bare base64."""
-    match = SCHEME.match(url)
+    match = SCHEME.match(url[:MAX_PREFIX_CHARS])
     return match[1].lower() if match else ""
 
 
@@ -47,7 +48,7 @@ def is_remote(url: str, kind: MediaKind) -> bool:
             " register a stream",
             kind=kind,
         )
-    if not scheme and HOST_WITHOUT_SCHEME.match(url[:300].strip()):
+    if not scheme and HOST_WITHOUT_SCHEME.match(url[:MAX_PREFIX_CHARS].strip()):
         message = "expected http://…, https://…, a data URL or base64, got a name without a scheme"
         raise InvalidUrl(message, kind=kind)
     return False

@@ -227,11 +227,9 @@ class IsolatedMediaReader:
         async with self._open(MediaUrl(url), "image") as medium:
             if not medium.content.image_format:
                 raise not_an_image(medium.content)
-            offset, encoded = joined.tell(), medium.file.read()
-            if offset + len(encoded) > self._limits.video_fetch.max_bytes:
-                raise too_large(self._limits.video_fetch.max_bytes, "video")
-            joined.write(encoded)
-            return offset, len(encoded), medium.content.image_format
+            max_bytes = self._limits.video_fetch.max_bytes
+            offset, size = await asyncio.to_thread(_copy, medium.file, joined, max_bytes)
+            return offset, size, medium.content.image_format
 
     @asynccontextmanager
     async def _open(
@@ -264,6 +262,14 @@ class IsolatedMediaReader:
             return await self._fetcher.fetch(source.url.strip(), kind, limits, if_video=if_video)
         max_bytes = (if_video.limits if if_video else limits).max_bytes
         return await asyncio.to_thread(_inline_file, source.url, max_bytes, kind)
+
+
+def _copy(picture: BinaryIO, joined: BinaryIO, max_bytes: int) -> tuple[int, int]:
+    offset, encoded = joined.tell(), picture.read()
+    if offset + len(encoded) > max_bytes:
+        raise too_large(max_bytes, "video")
+    joined.write(encoded)
+    return offset, len(encoded)
 
 
 def _inline_file(url: str, max_bytes: int, kind: MediaKind) -> BinaryIO:

@@ -85,3 +85,7 @@ def test_escapes_take_no_memory_of_their_own() -> None:
     _, most_bytes = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert most_bytes < 4 * len(url)
+
+
+def test_a_scheme_is_looked_for_at_the_beginning_only() -> None:
+    assert not is_remote("a" * 300 + ":", "image")
