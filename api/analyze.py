@@ -3,6 +3,7 @@
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 
 from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse
@@ -48,7 +49,8 @@ async def received(
             yield read_form_fields(form, kind, deps.settings), form.received_s
     else:
         body = await intake.json(request)
-        yield read_json_fields(body.value, kind, deps.settings), body.received_s
+        read = partial(read_json_fields, kind=kind, settings=deps.settings)
+        yield await body.read(read), body.received_s
 
 
 async def _analyze(request: Request, kind: MediaKind, deps: Deps, intake: Intake) -> JSONResponse:

@@ -5,11 +5,12 @@ One ``Intake`` belongs to one app. Not thread-safe: one event loop.
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TypeVar
 
 from starlette.requests import Request
 
@@ -26,10 +27,11 @@ from contracts.errors import (
 )
 from contracts.settings import Settings
 
+T = TypeVar("T")
 MB = 1 << 20
 SMALL_BYTES = 65_536  # a body that says it is no longer than this needs no place
 IDLE_S = 30.0  # without a byte; whoever sends nothing keeps a place from others
-THREAD_BYTES = 1_000_000  # longer JSON is parsed beside the event loop
+THREAD_BYTES = 1_000_000  # longer JSON is parsed and read beside the event loop
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,13 @@ class JsonBody:
 
     value: object
     received_s: float
+    is_long: bool = False
+
+    async def read(self, read: Callable[[object], T]) -> T:
+        """What a reader makes of the value; of a long one, beside the event loop."""
+        if self.is_long:
+            return await asyncio.to_thread(read, self.value)
+        return read(self.value)
 
 
 class Intake:
@@ -65,7 +74,8 @@ class Intake:
                 text += chunk
         received_s = time.monotonic()
         if len(text) > THREAD_BYTES:
-            return JsonBody(await asyncio.to_thread(parse_json, bytes(text)), received_s)
+            value = await asyncio.to_thread(parse_json, bytes(text))
+            return JsonBody(value, received_s, is_long=True)
         return JsonBody(parse_json(bytes(text)), received_s)
 
     @asynccontextmanager

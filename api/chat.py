@@ -4,6 +4,7 @@ import logging
 import time
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
+from functools import partial
 
 from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse, Response
@@ -88,7 +89,7 @@ def chat_routes(deps: GetDeps, intake: Intake) -> APIRouter:
 
 async def _complete(request: Request, rules: ChatRules, deps: Deps, intake: Intake) -> Response:
     body = await intake.json(request)
-    asked = read_chat(body.value, rules, deps.settings)
+    asked = await body.read(partial(read_chat, rules=rules, settings=deps.settings))
     request_id = request_id_of(request.scope)
     question = Question(
         new_id("chatcmpl-"), request_id, asked.draft, asked.sampling, body.received_s

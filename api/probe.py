@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
+from functools import partial
 
 from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse
@@ -85,7 +86,8 @@ async def _received(
             yield read_form_fields(form, _kind(form), deps.settings), form.received_s
     else:
         body = await intake.json(request)
-        yield read_chat(body.value, OPENAI_RULES, deps.settings), body.received_s
+        read = partial(read_chat, rules=OPENAI_RULES, settings=deps.settings)
+        yield await body.read(read), body.received_s
 
 
 def _kind(form: Form) -> MediaKind:

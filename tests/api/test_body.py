@@ -2,10 +2,12 @@
 
 import asyncio
 import json
+import threading
 
 import pytest
 
 from api.app import build_app
+from api.body import JsonBody
 from tests.api.asgi import RawClient
 from tests.api.fakes import deps_of, image, serve, user
 
@@ -155,3 +157,11 @@ def test_large_json_is_parsed_too() -> None:
     assert "characters" in reply.text
     reply = serve().post(CHAT, content=b"{" + b" " * (3 << 20), headers=JSON)
     assert reply.json()["error"]["code"] == "invalid_json"
+
+
+@pytest.mark.parametrize("is_long", [True, False])
+async def test_a_long_body_is_read_beside_the_event_loop(is_long: bool) -> None:
+    body = JsonBody("said", 0.0, is_long=is_long)
+    value, thread = await body.read(lambda value: (value, threading.current_thread()))
+    assert value == "said"
+    assert (thread is threading.current_thread()) != is_long
