@@ -125,7 +125,7 @@ def _clip(source: MediaSource, options: VideoOptions, path: str, settings: Setti
         options.fps, options.num_frames, options.max_frames, options.start_s, options.end_s
     )
     if isinstance(source, MediaUrl):
-        source, sampling = clip_source(source.url, sampling, at=path)
+        source, sampling = clip_source(source.url, sampling, at="", url_at=path)
     check_sampling(sampling, at="", settings=settings)
     return WantedClip(path, source, sampling)
 

@@ -72,15 +72,19 @@ def wanted_clip(
         end_s=video.end_s,
     )
     pixels = _pixel_range(video, defaults.pixels, at=at, settings=settings)
-    source, sampling = clip_source(video.url or "", sampling, at=at)
+    source, sampling = clip_source(video.url or "", sampling, at=at, url_at=f"{at}.url")
     check_sampling(sampling, at=at, settings=settings)
     return WantedClip(at, source, sampling, pixels)
 
 
 def clip_source(
-    url: str | Sequence[str], sampling: FrameSampling, *, at: str
+    url: str | Sequence[str], sampling: FrameSampling, *, at: str, url_at: str
 ) -> tuple[MediaUrl | FrameList, FrameSampling]:
     """A video's URL, or its frames one by one; then ``fps`` is the rate they were taken at.
+
+    Args:
+        url: What came, at path ``url_at``.
+        sampling: The wishes, whose fields are at path ``at``.
 
     Raises:
         UnsupportedParameter: A span of time was asked of single frames.
@@ -90,11 +94,12 @@ def clip_source(
         return MediaUrl(url), sampling
     urls = url[len(FRAME_LIST_PREFIX) :].split(",") if isinstance(url, str) else url
     if not all(urls):
-        raise MissingMedia(f"{at}.url: expected no empty frame", param=f"{at}.url")
+        raise MissingMedia(f"{url_at}: expected no empty frame", param=url_at)
     for name, seconds in (("start_s", sampling.start_s), ("end_s", sampling.end_s)):
         if seconds is not None:
-            message = f"{at}.{name}: expected none, since url is a list of frames"
-            raise UnsupportedParameter(message, param=f"{at}.{name}")
+            path = f"{at}.{name}".removeprefix(".")
+            message = f"{path}: expected none, since {url_at} is a list of frames"
+            raise UnsupportedParameter(message, param=path)
     return FrameList(tuple(urls), sampling.fps or 1.0), replace(sampling, fps=None)
 
 

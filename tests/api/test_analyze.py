@@ -8,10 +8,12 @@ from typing import Any
 
 import pytest
 
+from api.analyze_request import read_json_fields
 from api.app import build_app
 from api.reply_schemas import AnalyzeImageReply, AnalyzeVideoReply
-from contracts.errors import EmptyFile, ServiceError
+from contracts.errors import EmptyFile, RequestError, ServiceError
 from contracts.media import FrameSampling, PixelRange
+from contracts.settings import Settings
 from tests.api.asgi import RawClient
 from tests.api.fakes import DeltaRunner, FakeMedia, Read, deps_of, saying, serve
 
@@ -372,3 +374,19 @@ def test_a_fault_of_ours_has_the_dialect_too(error: Exception) -> None:
     assert reply.json()["status"] == "failed"
     assert reply.json()["code"] == "server_error"
     assert "secret" not in reply.text
+
+
+@pytest.mark.parametrize(
+    ("url", "options", "param"),
+    [
+        ("data:video/jpeg;base64,a,,b", {}, "video_url"),
+        ("data:video/jpeg;base64,a", {"start_s": 1}, "start_s"),
+    ],
+)
+def test_errors_of_a_frame_list_name_the_fields_of_the_route(
+    url: str, options: dict[str, object], param: str
+) -> None:
+    with pytest.raises(RequestError) as caught:
+        read_json_fields({"video_url": url, **options}, "video", Settings())
+    assert caught.value.param == param
+    assert caught.value.message.startswith(f"{param}: ")
