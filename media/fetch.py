@@ -90,7 +90,12 @@ class Transfer:
                 self._file.close()
 
     def connect(self, host: str, port: int) -> socket.socket:
-        """Connect to one of the checked addresses of a host."""
+        """Connect to one of the checked addresses of a host.
+
+        Raises:
+            Aborted: Nobody waits for the download, so not even the name is looked up.
+        """
+        self._check_abort()
         error: OSError = OSError("no address")
         addresses = self.rules.resolve(host, port)
         for tried, address in enumerate(addresses):

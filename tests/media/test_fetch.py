@@ -21,8 +21,8 @@ from contracts.errors import (
     TooManyMedia,
     UrlNotAllowed,
 )
-from media.addresses import AddressRules
-from media.fetch import MAX_DOWNLOADS, Fetcher
+from media.addresses import Address, AddressRules
+from media.fetch import MAX_DOWNLOADS, Aborted, Fetcher, Transfer
 from media.guarded_http import FAILURES
 from media.limits import FetchLimits, IfVideo
 from tests.media.conftest import open_descriptors
@@ -291,6 +291,17 @@ async def test_a_video_where_a_picture_was_expected_gets_a_videos_limits(
             with pytest.raises(FileTooLarge):
                 await download
     assert bool(num_told) == is_whole
+
+
+def test_an_aborted_transfer_looks_up_no_name() -> None:
+    class Rules(AddressRules):
+        def resolve(self, host: str, port: int) -> tuple[Address, ...]:
+            raise AssertionError("looked up")
+
+    transfer = Transfer("http://a.example/", "image", ROOMY, None, Rules(frozenset(), ()))
+    transfer.abort()
+    with pytest.raises(Aborted):
+        transfer.run()
 
 
 async def test_a_video_that_is_one_too_many_is_not_downloaded(fetcher: Fetcher) -> None:
