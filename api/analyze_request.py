@@ -3,6 +3,7 @@
 Options may stand in ``metadata`` or beside it; the same one twice must say the same.
 """
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -189,10 +190,11 @@ def _said(options: ImageOptions) -> dict[str, object]:
 
 def _object(metadata: object) -> dict[str, object]:
     value = metadata
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    if len(text.encode(errors="surrogatepass")) > MAX_METADATA_BYTES:
+        message = f"metadata: expected at most {MAX_METADATA_BYTES} bytes of JSON (too_long)"
+        raise RequestError(message, param="metadata")
     if isinstance(value, str):
-        if len(value.encode()) > MAX_METADATA_BYTES:
-            message = f"metadata: expected at most {MAX_METADATA_BYTES} bytes (too_long)"
-            raise RequestError(message, param="metadata")
         value = parse_json(value, param="metadata") if value.strip() else {}
     if value is None:
         return {}

@@ -83,8 +83,10 @@ def clip_source(
     """A video's URL, or its frames one by one; then ``fps`` is the rate they were taken at.
 
     Args:
-        url: What came, at path ``url_at``.
-        sampling: The wishes, whose fields are at path ``at``.
+        url: What came.
+        sampling: The wishes.
+        at: Path of the object that holds the wishes.
+        url_at: Path of what came.
 
     Raises:
         UnsupportedParameter: A span of time was asked of single frames.

@@ -390,3 +390,12 @@ def test_errors_of_a_frame_list_name_the_fields_of_the_route(
         read_json_fields({"video_url": url, **options}, "video", Settings())
     assert caught.value.param == param
     assert caught.value.message.startswith(f"{param}: ")
+
+
+def test_the_limit_of_metadata_holds_for_an_object_too() -> None:
+    fits = {"x": "ä" * 32_000}
+    assert read_json_fields({"image_url": URL, "metadata": fits}, "image", Settings())
+    for metadata in ({"x": ["ä" * 33_000]}, json.dumps({"x": "y" * 65_536})):
+        with pytest.raises(RequestError, match="at most 65536 bytes") as caught:
+            read_json_fields({"image_url": URL, "metadata": metadata}, "image", Settings())
+        assert caught.value.param == "metadata"
