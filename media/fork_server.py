@@ -88,8 +88,10 @@ class ForkServer:
         if not message:
             return False
         job_fd, pixels_fd, input_fd = fds
+        server = os.getpid()
         pid = os.fork()
         if pid == 0:
+            end_with(server)
             become_decoder(message, (job_fd, pixels_fd, input_fd))
         os.close(pixels_fd)
         os.close(input_fd)
@@ -148,9 +150,15 @@ def _keep_only(fds: tuple[int, int, int]) -> None:
     os.closerange(INPUT_FD + 1, os.sysconf("SC_OPEN_MAX"))
 
 
+def end_with(server: int) -> None:
+    """Die when the server dies, also when it has died already."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != server:
+        os._exit(1)
+
+
 def limit_process(limits: Limits) -> None:
     """Lower what this process may use; there is no way back up from the hard limits."""
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     os.nice(NICENESS)
     resource.setrlimit(resource.RLIMIT_CPU, (limits.cpu_s, limits.cpu_s + 1))
     resource.setrlimit(resource.RLIMIT_AS, (limits.memory_bytes, limits.memory_bytes))
