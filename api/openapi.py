@@ -53,12 +53,13 @@ ERRORS = {
     504: "request_timeout",
 }
 GENERATION_ERRORS = (400, 401, 404, 413, 415, 429, 500, 503, 504)
-ERROR_HEADERS = {
-    name: {"description": text, "schema": {"type": "string"}}
-    for name, text in {
-        "x-error-code": "What went wrong, one stable name",
-        "x-should-retry": "true where the same request may succeed later",
-    }.items()
+WAITING = (429, 503)
+HEADERS = {
+    "x-request-id": "The caller's own name of the request, or one that was given to it",
+    "x-ignored-parameters": "What was accepted but not used, at most 16 names",
+    "x-error-code": "What went wrong, one stable name",
+    "x-should-retry": "true where the same request may succeed later",
+    "retry-after": "Seconds to wait, 1 to 60",
 }
 
 
@@ -75,7 +76,9 @@ def operation(
     path: str, summary: str, reply: type[BaseModel], *errors: int, body: Schema | None = None
 ) -> Operation:
     """The document of one route."""
-    ok: Schema = {"description": "Success", "content": _json(_ref(reply))}
+    names = ("x-request-id", "x-ignored-parameters") if body else ("x-request-id",)
+    content = _json(_ref(reply))
+    ok: Schema = {"description": "Success", "headers": _headers(*names), "content": content}
     told: dict[int | str, Schema] = {200: ok}
     for status in errors:
         told[status] = _error(path, status)
@@ -125,6 +128,7 @@ def document(app: FastAPI, deps: GetDeps) -> Callable[[], Schema]:
                 description=app.description,
                 routes=app.routes,
             )
+            _drop_foreign_answers(made)
             components = made.setdefault("components", {})
             components.setdefault("schemas", {}).update(_schemas())
             components["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
@@ -135,6 +139,14 @@ def document(app: FastAPI, deps: GetDeps) -> Callable[[], Schema]:
     return openapi
 
 
+def _drop_foreign_answers(made: Schema) -> None:
+    """Drop the 422 that FastAPI adds for path parameters; ours are texts, which cannot fail."""
+    for operations in made["paths"].values():
+        for one in operations.values():
+            if "headers" not in one["responses"].get("422", {"headers": {}}):
+                del one["responses"]["422"]
+
+
 def _schemas() -> Schema:
     wanted = [(schema, "validation") for schema in BODIES]
     wanted += [(schema, "serialization") for schema in REPLIES]
@@ -143,11 +155,16 @@ def _schemas() -> Schema:
 
 
 def _error(path: str, status: int) -> Schema:
+    names = ("x-request-id", "x-error-code", "x-should-retry")
     return {
         "description": ERRORS[status],
-        "headers": ERROR_HEADERS,
+        "headers": _headers(*names, *(["retry-after"] if status in WAITING else [])),
         "content": _json(_ref(ERROR_SCHEMAS[dialect_of(path)])),
     }
+
+
+def _headers(*names: str) -> Schema:
+    return {name: {"description": HEADERS[name], "schema": {"type": "string"}} for name in names}
 
 
 def _analyze_json(kind: MediaKind) -> Schema:

@@ -97,3 +97,15 @@ def test_the_page_of_the_document_is_served() -> None:
     assert reply.status_code == 200
     assert "/openapi.json" in reply.text
     assert serve().get("/redoc").status_code == 404
+
+
+def test_every_answer_names_its_headers(document: dict[str, Any]) -> None:
+    for path, operations in document["paths"].items():
+        for operation in operations.values():
+            for status, answer in operation["responses"].items():
+                headers = set(answer["headers"])
+                assert "x-request-id" in headers, (path, status)
+                assert ("retry-after" in headers) == (status in ("429", "503"))
+                assert ("x-error-code" in headers) == (status != "200")
+                ignores = status == "200" and "requestBody" in operation
+                assert ("x-ignored-parameters" in headers) == ignores
