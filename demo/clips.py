@@ -22,7 +22,7 @@ from demo.drawing import U8, Stage
 from demo.files import Encoding, read_frames, write_video
 from demo.prompts import time_sentence
 from demo.scenes import COLOURS, KINDS, MOTIONS, MOVED, Scene, observe, random_scene
-from demo.vision_data import coverage, damage, frame_size, letterbox, squash
+from demo.vision_data import Rect, coverage, damage, frame_size, letterbox, letterbox_rect, squash
 from demo.wordings import Medium
 
 UNKNOWN = -100
@@ -128,7 +128,8 @@ def image_sample(rng: Random, *, padded: bool) -> Sample:
     size = frame_size(rng, scene.aspect)
     image = damage(rng, Stage(scene, size).frame(0.0))
     if padded:
-        return _sample(scene, [0.0], letterbox(image, 127)[None], "image", "", None)
+        rgb, rect = letterbox(image, 127)[None], letterbox_rect(size)
+        return _sample(scene, [0.0], rgb, "image", "", None, rect)
     frames = np.stack([squash(image), letterbox(image, 0)])
     return _sample(scene, [0.0], frames, "image", "", kept_patches(size))
 
@@ -158,18 +159,19 @@ def _sample(
     medium: Medium,
     time_text: str,
     rows: tuple[int, int, int, int] | None,
+    rect: Rect = (0, 0, SIZE_PX, SIZE_PX),
 ) -> Sample:
     view = View(tuple(observe(scene, moments)), medium)
-    cells = np.stack([_cells(scene, u) for u in moments])
+    cells = np.stack([_cells(scene, u, rect) for u in moments])
     shift = np.stack([_shift(scene, moments[0], u) for u in moments])
     return Sample(rgb, view, time_text, rows, _table(scene, moments), cells, shift)
 
 
-def _cells(scene: Scene, u: float) -> npt.NDArray[np.int64]:
-    """The colour that covers each pooled cell of a squashed frame: (36,)."""
+def _cells(scene: Scene, u: float, rect: Rect) -> npt.NDArray[np.int64]:
+    """The colour that covers each pooled cell of a frame that lies in ``rect``: (36,)."""
     if not scene.things:
         return np.zeros(GRID * GRID // 4, np.int64)
-    covered = coverage(scene, u, (0, 0, SIZE_PX, SIZE_PX))
+    covered = coverage(scene, u, rect)
     halved = covered.reshape(-1, GRID // 2, 2, GRID // 2, 2).mean((2, 4)).reshape(len(covered), -1)
     colours = np.array([1 + COLOURS.index(t.colour) for t in scene.things])
     return np.where(halved.max(0) > 0.12, colours[halved.argmax(0)], 0)

@@ -20,7 +20,8 @@ AT_FRAME = ((0, 2), (2, 0))  # the end of a frame looks at the objects in the fr
 AT_ENDS = (1, 2)  # the end of a frame looks at the ends of earlier frames
 AT_NAME = ((1, 0), (2, 2))  # later words look at the word that names colour, kind
 AT_COLOUR = ((3, 0), (4, 2))  # words about a colour look at the object that has it
-AT_KIND = ((3, 2), (4, 0))  # and words about a kind at the objects of that kind
+AT_KIND = ((3, 2), (4, 0))  # words about a kind look at such objects, of the colour if one is said
+# Where there is no such object, both look at the end of the last frame: that is how "No" is told.
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,8 @@ def guidance_loss(marks: Marks, trace: Trace) -> Tensor:
     is_end = marks.is_end
     said_colour, said_kind = marks.said_colour[:, :, None], marks.said_kind[:, :, None]
     of_colour = (said_colour == colour[:, None, :]) & (said_colour > 0)
-    of_kind = (said_kind == marks.kind[:, None, :]) & (said_kind > 0)
+    of_kind = (said_kind == marks.kind[:, None, :]) & (of_colour | (said_colour == 0))
+    is_sink = is_end & (frame == frame.amax(1, keepdim=True))
     loss = _surprise(trace.seen, BACK_IN_TIME, is_same & is_before)
     loss = loss + _surprise(trace.seen, AT_ENDS, is_end[:, :, None] & is_end[:, None] & is_before)
     for place in AT_FRAME:
@@ -63,9 +65,12 @@ def guidance_loss(marks: Marks, trace: Trace) -> Tensor:
         words = torch.arange(trace.own[0].shape[-1])
         is_name = (words == name[:, :, None]) & (about[:, :, None] > 0)
         loss = loss + _surprise(trace.own, place, is_name)
-    for places, about in ((AT_COLOUR, of_colour), (AT_KIND, of_kind)):
+    for places, about, is_of in zip((AT_COLOUR, AT_KIND), said, (of_colour, of_kind), strict=True):
+        found = is_of & marks.is_latest[:, None]
+        is_missed = (about > 0) & ~found.any(-1)
+        targets = found & (about[:, :, None] > 0) | is_missed[:, :, None] & is_sink[:, None]
         for place in places:
-            loss = loss + _surprise(trace.told, place, about & marks.is_latest[:, None])
+            loss = loss + _surprise(trace.told, place, targets)
     return loss
 
 

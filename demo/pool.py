@@ -81,9 +81,8 @@ def _laid_out(sample: Sample, tokens: Tensor) -> Encoded:
         order = torch.cat([torch.arange(GRID * GRID), ended])
     last, frame_at = torch.tensor([len(order) - 1]), torch.zeros(len(order), dtype=torch.long)
     colour_at = torch.zeros_like(frame_at)
-    if sample.rows is not None:
-        cells = torch.from_numpy(sample.cells[0]).view(POOLED, POOLED)
-        colour_at[: GRID * GRID] = cells.repeat_interleave(2, 0).repeat_interleave(2, 1).flatten()
+    cells = torch.from_numpy(sample.cells[0]).view(POOLED, POOLED)
+    colour_at[: GRID * GRID] = cells.repeat_interleave(2, 0).repeat_interleave(2, 1).flatten()
     return Encoded(sample, tokens.flatten(0, 1).half(), order, last, None, colour_at, frame_at)
 
 
