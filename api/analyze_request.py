@@ -13,7 +13,7 @@ from api.analyze_schemas import ImageOptions, VideoOptions
 from api.drafts import Draft, DraftMessage, Wanted
 from api.forms import Form
 from api.json_text import parse_json
-from api.media_parts import WantedClip, WantedPicture, check_sampling, clip_source
+from api.media_parts import WantedClip, WantedPicture, clip_source
 from api.problems import request_error
 from contracts.chat import TextPart
 from contracts.errors import (
@@ -26,6 +26,7 @@ from contracts.errors import (
 )
 from contracts.generation import SamplingParams
 from contracts.media import FrameSampling, MediaSource, MediaUrl, UploadedFile
+from contracts.sampling import check_sampling
 from contracts.settings import Settings
 
 OPTIONS: Mapping[MediaKind, type[ImageOptions]] = {"image": ImageOptions, "video": VideoOptions}
@@ -127,7 +128,7 @@ def _clip(source: MediaSource, options: VideoOptions, path: str, settings: Setti
     )
     if isinstance(source, MediaUrl):
         source, sampling = clip_source(source.url, sampling, at="", url_at=path)
-    check_sampling(sampling, at="", settings=settings)
+    check_sampling(sampling, settings.max_frames)
     return WantedClip(path, source, sampling)
 
 

@@ -11,10 +11,10 @@ from contracts.errors import (
     ConflictingParameters,
     MissingMedia,
     RequestError,
-    TooManyFrames,
     UnsupportedParameter,
 )
 from contracts.media import FrameList, FrameSampling, MediaSource, MediaUrl, PixelRange
+from contracts.sampling import check_sampling
 from contracts.settings import Settings
 
 T = TypeVar("T", int, float)
@@ -73,7 +73,7 @@ def wanted_clip(
     )
     pixels = _pixel_range(video, defaults.pixels, at=at, settings=settings)
     source, sampling = clip_source(video.url or "", sampling, at=at, url_at=f"{at}.url")
-    check_sampling(sampling, at=at, settings=settings)
+    check_sampling(sampling, settings.max_frames, at=at)
     return WantedClip(at, source, sampling, pixels)
 
 
@@ -103,28 +103,6 @@ def clip_source(
             message = f"{path}: expected none, since {url_at} is a list of frames"
             raise UnsupportedParameter(message, param=path)
     return FrameList(tuple(urls), sampling.fps or 1.0), replace(sampling, fps=None)
-
-
-def check_sampling(sampling: FrameSampling, *, at: str, settings: Settings) -> None:
-    """Check that the wishes agree with each other and with ``VLM_MAX_FRAMES``.
-
-    Raises:
-        TooManyFrames, ConflictingParameters: They do not.
-    """
-    prefix = f"{at}." if at else ""
-    for name, count in (("num_frames", sampling.num_frames), ("max_frames", sampling.max_frames)):
-        if count is not None and count > settings.max_frames:
-            path = f"{prefix}{name}"
-            limit = f"expected <= {settings.max_frames} (VLM_MAX_FRAMES)"
-            raise TooManyFrames(f"{path}: {limit}", param=path)
-    if sampling.fps is not None and sampling.num_frames is not None:
-        raise ConflictingParameters(
-            f"{prefix}fps {sampling.fps:g} and {prefix}num_frames {sampling.num_frames} "
-            "both say how many frames to take; send one of them",
-            param=f"{prefix}fps",
-        )
-    _check_order(sampling.num_frames, sampling.max_frames, f"{prefix}num_frames", "max_frames")
-    _check_order(sampling.start_s, sampling.end_s, f"{prefix}start_s", "end_s", may_equal=False)
 
 
 def clip_defaults(body: ChatBody, settings: Settings) -> ClipDefaults:
@@ -171,7 +149,7 @@ def _pixel_range(
     fewest = _one_of(bounds.min_pixel, bounds.min_pixels, f"{at}.min_pixel")
     most = _one_of(bounds.max_pixel, bounds.max_pixels, f"{at}.max_pixel")
     pixels = PixelRange(_first(fewest, default.min_pixels), _first(most, default.max_pixels))
-    _check_order(pixels.min_pixels, pixels.max_pixels, f"{at}.min_pixel", "max_pixel")
+    _check_order(pixels, f"{at}.min_pixel")
     most_fewest = min(MAX_UPSCALED_PIXELS, settings.max_image_pixels)
     if pixels.min_pixels is not None and pixels.min_pixels > most_fewest:
         path = f"{at}.min_pixel"
@@ -187,13 +165,8 @@ def _one_of(short: int | None, long: int | None, path: str) -> int | None:
     return _first(short, long)
 
 
-def _check_order(
-    low: float | None, high: float | None, path: str, high_name: str, *, may_equal: bool = True
-) -> None:
-    if low is None or high is None or low < high or (may_equal and low == high):
-        return
-    raise ConflictingParameters(
-        f"{path} {low:g} and {high_name} {high:g}: expected {path} "
-        f"{'<=' if may_equal else '<'} {high_name}",
-        param=path,
-    )
+def _check_order(pixels: PixelRange, path: str) -> None:
+    low, high = pixels.min_pixels, pixels.max_pixels
+    if low is not None and high is not None and low > high:
+        message = f"{path} {low} and max_pixel {high}: expected {path} <= max_pixel"
+        raise ConflictingParameters(message, param=path)

@@ -17,7 +17,6 @@ from contracts.errors import (
     MediaKind,
     MissingMedia,
     UnsupportedMediaType,
-    UnsupportedParameter,
 )
 from contracts.media import (
     U8,
@@ -35,6 +34,7 @@ from contracts.media import (
     UploadedFile,
     uncounted_clip,
 )
+from contracts.sampling import check_sampling
 from contracts.settings import Settings
 from media.addresses import AddressRules
 from media.decoder import Decoder
@@ -42,7 +42,7 @@ from media.fetch import Fetcher
 from media.inline import as_frame_list, decode_inline, is_remote, too_large
 from media.jobs import ClipAnswer, ClipJob, FrameListJob, ImageJob, PictureAnswer
 from media.limits import IfVideo, MediaLimits
-from media.sampling import check_sampling, choose_from_list
+from media.sampling import check_list, choose_from_list
 from media.sniff import (
     HEAD_BYTES,
     UNKNOWN,
@@ -196,7 +196,7 @@ class IsolatedMediaReader:
         pixels: PixelRange,
         claim: PixelClaim,
     ) -> Clip:
-        _check_list(source, sampling, self._limits.max_frames)
+        check_list(source, sampling, self._limits.max_frames)
         fps = sampling.fps or source.fps
         choice = choose_from_list(
             len(source.urls), replace(sampling, fps=fps), max_frames=self._limits.max_frames
@@ -278,16 +278,6 @@ def _inline_file(url: str, max_bytes: int, kind: MediaKind) -> BinaryIO:
     file.write(decoded)
     file.seek(0)
     return file
-
-
-def _check_list(source: FrameList, sampling: FrameSampling, max_frames: int) -> None:
-    if not source.urls:
-        raise MissingMedia("expected at least one picture in the list of frames, got none")
-    for name in ("start_s", "end_s"):
-        if getattr(sampling, name) is not None:
-            message = f"{name} does not go with a list of frames; send only the frames you mean"
-            raise UnsupportedParameter(message, param=name)
-    check_sampling(replace(sampling, fps=None), max_frames)
 
 
 def _clip_from(answer: ClipAnswer, rgb: U8, fetch_s: float, decode_s: float) -> Clip:

@@ -17,11 +17,12 @@ before. It differs on purpose where the original goes wrong:
 import math
 from bisect import bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
-from contracts.errors import ConflictingParameters, EmptyTimeRange, TooManyFrames
-from contracts.media import FrameSampling
+from contracts.errors import EmptyTimeRange, MissingMedia, UnsupportedParameter
+from contracts.media import FrameList, FrameSampling
+from contracts.sampling import check_sampling
 
 # Times carry the rounding of their container's clock (1 ms in Matroska), so a wanted time may fall
 # just before the frame it means. In shortest frame intervals; below 1/63, the finest fraction that
@@ -46,47 +47,21 @@ class FrameChoice:
     sampled_by: str
 
 
-def check_sampling(sampling: FrameSampling, max_frames: int, *, param: str | None = None) -> None:
-    """Refuse what no file could satisfy, before anything is fetched.
-
-    Args:
-        sampling: What was asked.
-        max_frames: The server's cap.
-        param: Path of the object that holds the fields, for the error's ``param``.
+def check_list(source: FrameList, sampling: FrameSampling, max_frames: int) -> None:
+    """Refuse wishes that no list of single pictures could satisfy.
 
     Raises:
-        TooManyFrames: ``num_frames`` or ``max_frames`` is above the cap.
-        ConflictingParameters: Two fields say different things.
+        MissingMedia: The list is empty.
+        UnsupportedParameter: A span of time was asked for.
+        TooManyFrames, ConflictingParameters: As ``check_sampling`` says.
     """
-    prefix = f"{param}." if param else ""
-    for name, count in (("num_frames", sampling.num_frames), ("max_frames", sampling.max_frames)):
-        if count is not None and count > max_frames:
-            message = f"{name}: expected at most {max_frames}, got {count}"
-            raise TooManyFrames(message, param=prefix + name)
-    _check_contradictions(sampling, prefix)
-
-
-def _check_contradictions(sampling: FrameSampling, prefix: str) -> None:
-    fps, num_frames, max_frames = sampling.fps, sampling.num_frames, sampling.max_frames
-    if fps is not None and num_frames is not None:
-        raise ConflictingParameters(
-            f"fps={fps:g} resolves to a frame every {1 / fps:g} s, num_frames={num_frames} to"
-            f" {num_frames} frames in all; send one of them",
-            param=prefix + "num_frames",
-        )
-    if num_frames is not None and max_frames is not None and num_frames > max_frames:
-        raise ConflictingParameters(
-            f"num_frames={num_frames} resolves to {num_frames} frames, max_frames={max_frames} to"
-            f" no more than {max_frames}; send num_frames <= max_frames",
-            param=prefix + "num_frames",
-        )
-    start_s, end_s = sampling.start_s or 0.0, sampling.end_s
-    if end_s is not None and start_s >= end_s:
-        raise ConflictingParameters(
-            f"start_s={start_s:g} and end_s={end_s:g} resolve to a range of {end_s - start_s:g} s;"
-            " send start_s < end_s",
-            param=prefix + "end_s",
-        )
+    if not source.urls:
+        raise MissingMedia("expected at least one picture in the list of frames, got none")
+    for name in ("start_s", "end_s"):
+        if getattr(sampling, name) is not None:
+            message = f"{name} does not go with a list of frames; send only the frames you mean"
+            raise UnsupportedParameter(message, param=name)
+    check_sampling(replace(sampling, fps=None), max_frames)
 
 
 def choose_frames(

@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from contracts.errors import ConflictingParameters, EmptyTimeRange, ServiceError, TooManyFrames
+from contracts.errors import EmptyTimeRange
 from contracts.media import FrameSampling
-from media.sampling import FrameChoice, check_sampling, choose_frames, choose_from_list
+from media.sampling import FrameChoice, choose_frames, choose_from_list
 from tests.media.conftest import SHARED
 
 CAP = 64
@@ -121,30 +121,6 @@ def test_every_choice_is_sorted_distinct_and_includes_both_ends() -> None:
         assert all(a < b for a, b in pairwise(paced.indices))
         assert len(paced.indices) <= CAP
         assert paced.indices[0] == 0
-
-
-@pytest.mark.parametrize(
-    ("sampling", "error", "needles"),
-    [
-        (FrameSampling(num_frames=65), TooManyFrames, ["num_frames", "65", "64"]),
-        (FrameSampling(max_frames=65), TooManyFrames, ["max_frames", "65", "64"]),
-        (FrameSampling(fps=2, num_frames=8), ConflictingParameters, ["fps=2", "8 frames", "0.5 s"]),
-        (
-            FrameSampling(num_frames=32, max_frames=16),
-            ConflictingParameters,
-            ["num_frames=32", "max_frames=16"],
-        ),
-        (FrameSampling(start_s=5, end_s=3), ConflictingParameters, ["start_s=5", "end_s=3", "-2"]),
-        (FrameSampling(end_s=0), ConflictingParameters, ["end_s=0"]),
-    ],
-)
-def test_contradictions_are_refused_without_a_file(
-    sampling: FrameSampling, error: type[ServiceError], needles: list[str]
-) -> None:
-    with pytest.raises(error) as caught:
-        check_sampling(sampling, CAP, param="video_url")
-    assert all(needle in caught.value.message for needle in needles)
-    assert (caught.value.param or "").startswith("video_url.")
 
 
 def test_a_range_after_the_end_is_refused_with_the_duration() -> None:
