@@ -10,6 +10,7 @@ from api.chat import chat_routes
 from api.cors import Cors
 from api.deps import GetDeps
 from api.dialects import error_response
+from api.docs import OPENAPI_PATH, docs_routes
 from api.fallback import Fallback
 from api.health import health_routes
 from api.models import model_routes
@@ -39,6 +40,8 @@ def build_app(deps: GetDeps, *, idle_s: float = IDLE_S) -> FastAPI:
         title="Lookout",
         description="Questions to images and videos.",
         redirect_slashes=False,
+        openapi_url=OPENAPI_PATH,
+        docs_url=None,
         redoc_url=None,
         swagger_ui_oauth2_redirect_url=None,
         exception_handlers={404: _answer_not_found, 405: _answer_wrong_method},
@@ -51,7 +54,7 @@ def build_app(deps: GetDeps, *, idle_s: float = IDLE_S) -> FastAPI:
     app.include_router(analyze_routes(deps, intake))
     app.include_router(probe_routes(deps, intake))
     app.include_router(health_routes(deps))
-    app.router.routes.append(UnknownPath())
+    app.router.routes += [*docs_routes(), UnknownPath()]
     app.add_middleware(KeyCheck, deps=deps)  # the last added is the outermost
     app.add_middleware(Fallback)
     app.add_middleware(Cors, deps=deps)

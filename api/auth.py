@@ -10,9 +10,10 @@ from pydantic import SecretStr
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api.deps import GetDeps
+from api.docs import ASSETS, DOCS_PATH, OPENAPI_PATH
 from contracts.errors import Unauthorized
 
-PUBLIC_PATHS = frozenset({"/", "/livez", "/readyz", "/healthz", "/docs", "/openapi.json"})
+PUBLIC_PATHS = frozenset({"/", "/livez", "/readyz", "/healthz", DOCS_PATH, OPENAPI_PATH, *ASSETS})
 READY_PATH = "/api/v1/health/ready"
 
 
