@@ -38,7 +38,7 @@ def served(
 
     Args:
         variables: Settings on top of this process's environment.
-        target: What ``bentoml serve`` is told to serve.
+        target: What ``bentoml serve`` is told to serve; empty leaves it to ``bentofile.yaml``.
         directory: Where it is told.
         log: Where its output goes; by default a file that is gone afterwards.
 
@@ -79,7 +79,8 @@ def ask(url: str, path: Path, question: str) -> str:
 
 
 def _bentoml_serve(target: str) -> list[str]:
-    return [str(Path(sys.executable).parent / "bentoml"), "serve", target]
+    command = [str(Path(sys.executable).parent / "bentoml"), "serve"]
+    return [*command, target] if target else command
 
 
 def _wait_until_ready(process: subprocess.Popen[bytes], url: str, log: Path) -> None:

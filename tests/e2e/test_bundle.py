@@ -27,8 +27,9 @@ def answer(url: str, clip: Path) -> str:
     return response
 
 
-def test_the_directory_can_be_served(files: Path) -> None:
-    with served(target=".") as url:
+@pytest.mark.parametrize("target", ["", "."])
+def test_the_directory_can_be_served(files: Path, target: str) -> None:
+    with served(target=target) as url:
         assert answer(url, files / "person.mp4").startswith("Yes")
 
 
