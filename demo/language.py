@@ -37,10 +37,17 @@ from demo.wordings import VERBATIM, Split, draw_wording, roughen
 def ask(rng: Random, view: View, split: Split, kind: str | None = None) -> Question:
     """Draw a question of a kind, or of any, that has one true answer in this view."""
     while True:
-        chosen = kind or rng.choices(list(_ASK), [weight for weight, _ in _ASK.values()])[0]
+        chosen = kind or _draw_kind(rng, view)
         question = _ASK[chosen][1](rng, view, split)
         if question is not None:
             return question
+
+
+def _draw_kind(rng: Random, view: View) -> str:
+    """A kind of question; people who show nothing mostly greet."""
+    if view.medium == "none" and rng.random() < 0.5:
+        return rng.choice(("hello", "who"))
+    return rng.choices(list(_ASK), [weight for weight, _ in _ASK.values()])[0]
 
 
 def kinds_of_questions() -> tuple[str, ...]:
