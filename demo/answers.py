@@ -14,10 +14,7 @@ NO_MEDIA = "I see no image or video. Please show me one."
 NOT_SEEN = "I do not see one."
 EMPTY = "I see nothing but an empty background."
 HELLO = "Hello! Show me an image or a video and ask me about it."
-WHO = (
-    "I am a small demo model. I know seven shapes in eight colours and how they move. "
-    "Show me an image or a video and ask me about it."
-)
+WHO = "I am a small demo model. Show me an image or a video and ask me about it."
 STILL = "this is a still image"
 
 DOES: dict[Motion, str] = {

@@ -64,7 +64,7 @@ class Sample:
 
 def random_sample(rng: Random, *, short: bool = False) -> Sample:
     """Draw a sample: three clips for every two images, rarely nothing at all."""
-    form = rng.choices(("video", "image", "padded", "none"), (66, 20, 7, 4))[0]
+    form = rng.choices(("video", "image", "padded", "none"), (66, 20, 7, 7))[0]
     if form == "video":
         return video_sample(rng, short=short)
     if form == "none":

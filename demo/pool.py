@@ -221,7 +221,7 @@ def _pack(prefixes: list[Tensor], rows: list[list[Segment]]) -> Packed:
 def draw_batch(rng: Random, items: Sequence[Encoded], max_tokens: int) -> list[Encoded]:
     """Draw samples of about one length, as many as fit into ``max_tokens``."""
     candidates = sorted(rng.sample(items, min(len(items), 64)), key=len)
-    start = rng.randrange(len(candidates))
+    start = max(0, rng.randrange(-8, len(candidates)))  # the shortest are drawn as often, too
     batch: list[Encoded] = []
     for item in candidates[start:] + candidates[:start][::-1]:
         widest = max([len(item), *(len(other) for other in batch)])
