@@ -24,8 +24,8 @@ from demo.speech_training import Plan, Teacher
 from demo.vision_training import train_eyes
 
 ROOT = Path(__file__).resolve().parent.parent
-EYES_STEPS = 2700
-SPEECH_STEPS = 2600
+EYES_STEPS = 3200
+SPEECH_STEPS = 3000
 
 
 def tokenizer_stage(work: Path, seed: int) -> PreTrainedTokenizerFast:
