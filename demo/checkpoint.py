@@ -93,7 +93,6 @@ def config_json(vocab_size: int) -> dict[str, object]:
         "tokenizer_model_max_length": MAX_POSITIONS,
         "rms_norm_eps": text.rms_norm_eps,
         "rope_theta": 10000.0,
-        "rope_scaling": None,
         "attention_dropout": 0.0,
         "initializer_range": 0.02,
         "tie_word_embeddings": False,

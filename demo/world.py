@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from random import Random
 
 from demo.answers import Question, View
 from demo.architecture import NUM_FRAMES
+from demo.drawing import U8
 from demo.files import (
     clip_frames,
     num_frames_of,
@@ -87,11 +88,9 @@ def write_item(folder: Path, item: Item, *, shuffle: bool = False, blank: bool =
     if not item.is_video:
         write_image(path, scene, encoding.size_wh)
         return path
-    frames = list(clip_frames(scene, encoding)) if shuffle else clip_frames(scene, encoding)
+    frames: Iterable[U8] = clip_frames(scene, encoding)
     if shuffle:
-        order = list(range(num_frames_of(scene, encoding)))
-        rng.shuffle(order)
-        frames = [list(frames)[index] for index in order]
+        frames = rng.sample(list(frames), num_frames_of(scene, encoding))
     write_video(path, frames, encoding)
     return path
 
