@@ -21,6 +21,7 @@ AT_ENDS = (1, 2)  # the end of a frame looks at the ends of earlier frames
 AT_NAME = ((1, 0), (2, 2))  # later words look at the word that names colour, kind
 AT_COLOUR = ((3, 0), (4, 2))  # words about a colour look at the object that has it
 AT_KIND = ((3, 2), (4, 0))  # words about a kind look at such objects, of the colour if one is said
+AT_SUMMARY = ((5, 1), (5, 3))  # every word looks at the end of the last frame
 # Where there is no such object, both look at the end of the last frame: that is how "No" is told.
 
 
@@ -60,6 +61,8 @@ def guidance_loss(marks: Marks, trace: Trace) -> Tensor:
     loss = loss + _surprise(trace.seen, AT_ENDS, is_end[:, :, None] & is_end[:, None] & is_before)
     for place in AT_FRAME:
         loss = loss + _surprise(trace.seen, place, is_end[:, :, None] & is_here)
+    for place in AT_SUMMARY:
+        loss = loss + _surprise(trace.told, place, is_sink[:, None].expand_as(trace.told[0][:, 0]))
     said = (marks.said_colour, marks.said_kind)
     for place, about, name in zip(AT_NAME, said, marks.names, strict=True):
         words = torch.arange(trace.own[0].shape[-1])

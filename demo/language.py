@@ -37,17 +37,19 @@ from demo.wordings import VERBATIM, Split, draw_wording, roughen
 def ask(rng: Random, view: View, split: Split, kind: str | None = None) -> Question:
     """Draw a question of a kind, or of any, that has one true answer in this view."""
     while True:
-        chosen = kind or _draw_kind(rng, view)
+        chosen = kind or _draw_kind(rng, view, split)
         question = _ASK[chosen][1](rng, view, split)
         if question is not None:
             return question
 
 
-def _draw_kind(rng: Random, view: View) -> str:
+def _draw_kind(rng: Random, view: View, split: Split) -> str:
     """A kind of question; people who show nothing mostly greet."""
     if view.medium == "none" and rng.random() < 0.5:
         return rng.choice(("hello", "who"))
-    return rng.choices(list(_ASK), [weight for weight, _ in _ASK.values()])[0]
+    practice = _PRACTICE if split == "train" else {}
+    weights = [weight * practice.get(kind, 1.0) for kind, (weight, _) in _ASK.items()]
+    return rng.choices(list(_ASK), weights)[0]
 
 
 def kinds_of_questions() -> tuple[str, ...]:
@@ -281,6 +283,8 @@ def _count(view: View, kind: Kind) -> int:
     return sum(t.kind == kind for t in view.seen)
 
 
+# How much more often than people ask them training asks the kinds that are learnt last.
+_PRACTICE = {"how_many": 2.0, "moving": 1.5, "event": 2.5, "foreign": 1.5}
 _ASK: dict[str, tuple[int, Callable[[Random, View, Split], Question | None]]] = {
     "describe": (20, _describe),
     "is_there": (18, _is_there),

@@ -1,8 +1,9 @@
 """Stage B: teach the language model to answer, with the eyes frozen.
 
-Many questions share one clip's prefix. Two linear heads, thrown away afterwards, ask the states
-of the prefix for what every answer is made of: how far the object under a token has come since
-the first frame, and, at the end of every frame, what each colour has been and done so far.
+Many questions share one clip's prefix. Linear heads, thrown away afterwards, ask the states of
+the prefix for what every answer is made of: how far the object under a token has come since the
+first frame, and, at the end of every frame, what each colour has been and done so far and how
+many things that makes.
 """
 
 from __future__ import annotations
@@ -26,12 +27,15 @@ from demo.guidance import guidance_loss
 from demo.packing import run_packed
 from demo.pool import Encoded, Lesson, draw_batch, encode, make_lesson, tally
 from demo.scenes import COLOURS, KINDS, MOTIONS
+from demo.summary import MOST, NUM_COUNTS, summarise
 from demo.vision_training import schedule
 
 TABLE_LAYER = 3  # its output must hold the table; the layers above read it
+SUMMARY_LAYER = 4
 SHIFT_LAYER = 1
 MOTION_LAYER = 2
 RATE = 2e-3
+FIRST_WORD_WEIGHT = 3.0  # it decides between yes and no
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +63,7 @@ class Pupil(nn.Module):
         super().__init__()
         self.speech = Speech(vocab_size)
         self.table_head = nn.Linear(HIDDEN, len(COLOURS) * (2 + len(KINDS) + len(MOTIONS)))
+        self.summary_head = nn.Linear(HIDDEN, NUM_COUNTS * (1 + MOST))
         self.shift_head = nn.Linear(HIDDEN, 2)
         self.motion_head = nn.Linear(HIDDEN, 1 + len(MOTIONS))
 
@@ -72,22 +77,27 @@ class Pupil(nn.Module):
         is_wrong[taught] = logits.argmax(-1) != wanted
         heads = self._table_loss(lesson, trace.states) + self._object_loss(lesson, trace.states)
         heads = heads + guidance_loss(lesson.marks, trace)
-        return functional.cross_entropy(logits, wanted), heads, ~is_wrong.any(-1)
+        weights = _word_weights(taught)[taught]
+        surprise = functional.cross_entropy(logits, wanted, reduction="none")
+        return (surprise * weights).sum() / weights.sum(), heads, ~is_wrong.any(-1)
 
     def _table_loss(self, lesson: Lesson, states: list[Tensor]) -> Tensor:
-        ends, kinds, motions = [], [], []
-        for row, start, item in zip(
-            states[TABLE_LAYER], lesson.block_starts, lesson.encoded, strict=True
-        ):
+        held, summed, tables = [], [], []
+        for row, (start, item) in enumerate(zip(lesson.block_starts, lesson.encoded, strict=True)):
             if len(item.frame_ends):
-                ends.append(row[start + item.frame_ends])
-                kinds.append(torch.from_numpy(item.sample.table.kind))
-                motions.append(torch.from_numpy(item.sample.table.motion))
-        if not ends:
+                held.append(states[TABLE_LAYER][row, start + item.frame_ends])
+                summed.append(states[SUMMARY_LAYER][row, start + item.frame_ends])
+                tables.append(item.sample.table)
+        if not tables:
             return torch.zeros(())
-        read = self.table_head(torch.cat(ends)).float().unflatten(-1, (len(COLOURS), -1))
+        read = self.table_head(torch.cat(held)).float().unflatten(-1, (len(COLOURS), -1))
         kind, motion = read.split([1 + len(KINDS), 1 + len(MOTIONS)], -1)
-        return _entropy(kind, torch.cat(kinds)) + _entropy(motion, torch.cat(motions))
+        counts = self.summary_head(torch.cat(summed)).float().unflatten(-1, (NUM_COUNTS, -1))
+        return (
+            _entropy(kind, torch.cat([torch.from_numpy(table.kind) for table in tables]))
+            + _entropy(motion, torch.cat([torch.from_numpy(table.motion) for table in tables]))
+            + 2.0 * _entropy(counts, torch.cat([summarise(table) for table in tables]))
+        )
 
     def _object_loss(self, lesson: Lesson, states: list[Tensor]) -> Tensor:
         """Of the tokens on objects: how far the object has come, and what it has done so far."""
@@ -107,6 +117,13 @@ class Pupil(nn.Module):
         off: Tensor = self.shift_head(torch.cat(early)).float() - torch.cat(shifts)
         motion = self.motion_head(torch.cat(late)).float()
         return 10.0 * off.square().sum(-1).mean() + _entropy(motion, torch.cat(motions))
+
+
+def _word_weights(taught: Tensor) -> Tensor:
+    """What each token counts in the loss: the first of an answer more. Both (B, K, S)."""
+    is_first = taught.clone()
+    is_first[..., 1:] &= ~taught[..., :-1]
+    return 1.0 + (FIRST_WORD_WEIGHT - 1.0) * is_first
 
 
 def _entropy(logits: Tensor, labels: Tensor) -> Tensor:
