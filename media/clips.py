@@ -16,7 +16,8 @@ from media.container import OpenVideo, open_video
 from media.decode import FrameWalk, decode_frames
 from media.index import FrameIndex, index_frames
 from media.jobs import ClipAnswer, ClipJob, PixelSink
-from media.resize import fit_size_wh, resize_picture, to_rgb_array
+from media.resize import fit_size_wh, resize_picture
+from media.rgb import to_rgb_array
 from media.sampling import FrameChoice, choose_frames
 
 

@@ -30,7 +30,8 @@ from media.jobs import (
     PictureAnswer,
     PixelSink,
 )
-from media.resize import fit_size_wh, resize_picture, to_rgb_array
+from media.resize import fit_size_wh, resize_picture
+from media.rgb import to_rgb, to_rgb_array
 from media.sniff import HEAD_BYTES
 
 Image.preinit()
@@ -143,20 +144,3 @@ def _upright(picture: Image.Image) -> Image.Image:
         return picture  # damaged metadata is no reason to refuse a whole picture
     transpose = UPRIGHT.get(orientation) if isinstance(orientation, int) else None
     return picture if transpose is None else picture.transpose(transpose)
-
-
-def to_rgb(picture: Image.Image) -> Image.Image:
-    """Any mode to RGB: 16 bits to 8, palette and CMYK converted, transparency over white."""
-    if picture.mode.startswith(("I", "F")):
-        picture = _eight_bits(picture)
-    if not picture.has_transparency_data:
-        return picture.convert("RGB")
-    rgba = picture.convert("RGBA")
-    white = Image.new("RGBA", rgba.size, "white")
-    return Image.alpha_composite(white, rgba).convert("RGB")
-
-
-def _eight_bits(picture: Image.Image) -> Image.Image:
-    """Grey of 16 bits to 8; Pillow's own conversion would cut everything above 255 to white."""
-    grey = np.asarray(picture, dtype=np.float32) / 257
-    return Image.fromarray(grey.round().clip(0, 255).astype(np.uint8))

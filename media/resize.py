@@ -1,15 +1,14 @@
 """Sizes of pictures: into a range of pixels, or squashed to what the model was trained on.
 
-Pure but for Pillow's resampling. Pixels are uint8 RGB of shape (H, W, 3).
+Pure but for Pillow's resampling.
 """
 
 import math
 from collections.abc import Callable
 
-import numpy as np
 from PIL import Image
 
-from contracts.media import U8, PixelRange
+from contracts.media import PixelRange
 
 
 def fit_size_wh(size_wh: tuple[int, int], pixels: PixelRange) -> tuple[int, int]:
@@ -37,8 +36,3 @@ def resize_picture(picture: Image.Image, size_wh: tuple[int, int]) -> Image.Imag
     if picture.size == size_wh:
         return picture
     return picture.resize(size_wh, Image.Resampling.BICUBIC)
-
-
-def to_rgb_array(picture: Image.Image) -> U8:
-    """The pixels of an RGB picture, contiguous, uint8, shape (H, W, 3)."""
-    return np.ascontiguousarray(picture, dtype=np.uint8)
