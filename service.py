@@ -14,8 +14,7 @@ import bentoml
 from api.app import build_app
 from api.deps import Deps
 from contracts.settings import Settings, SettingsError, read_settings
-
-VERSION = "0.1.0"
+from contracts.version import VERSION
 
 logger = logging.getLogger("lookout")
 

@@ -1,0 +1,3 @@
+"""Which Lookout this is."""
+
+VERSION = "0.1.0"
