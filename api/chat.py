@@ -3,35 +3,26 @@
 import logging
 import time
 from collections.abc import AsyncGenerator
-from dataclasses import dataclass
 from functools import partial
 
 from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse, Response
 
 from api.body import Intake
-from api.chat_request import JPS_RULES, OPENAI_RULES, ChatRequest, ChatRules, read_chat
+from api.chat_reply import Reply, reply_json
+from api.chat_request import JPS_RULES, OPENAI_RULES, ChatRules, read_chat
 from api.client import while_client_stays
 from api.deps import Deps, GetDeps
 from api.dialects import openai_body
 from api.fallback import public_error, server_error
-from api.generation import Generation, Question, start
+from api.generation import Question, start
 from api.openapi import chat_operation
-from api.replies import (
-    Json,
-    chat_timings,
-    choice_json,
-    fingerprint,
-    logprobs_json,
-    media_info,
-    new_id,
-    usage_json,
-)
+from api.replies import Json, logprobs_json, media_info, new_id
 from api.request_log import request_id_of
 from api.sse import DONE, EventStream, event
 from api.wire_schemas import ignored_header
 from contracts.errors import ServiceError
-from contracts.generation import TokenDelta, Usage
+from contracts.generation import TokenDelta
 
 logger = logging.getLogger(__name__)
 
@@ -40,37 +31,6 @@ ROUTES = {
     "/api/v1/chat/completions": JPS_RULES,
     "/api/v1/chat/completion": JPS_RULES,
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """What all parts of one reply have in common."""
-
-    deps: Deps
-    id: str
-    created: int
-    asked: ChatRequest
-    generation: Generation
-    request_id: str
-
-    def head(self, kind: str) -> Json:
-        """The fields that open the reply and each of its chunks."""
-        return {
-            "id": self.id,
-            "object": kind,
-            "created": self.created,
-            "model": self.deps.settings.served_name,
-            "system_fingerprint": fingerprint(self.deps),
-        }
-
-    def cost(self, usage: Usage) -> Json:
-        """Usage and timings."""
-        has_details = self.deps.settings.usage_details
-        generation = self.generation
-        return {
-            "usage": usage_json(usage, has_details=has_details),
-            "timings": chat_timings(usage, generation.timings, generation.messages),
-        }
 
 
 def chat_routes(deps: GetDeps, intake: Intake) -> APIRouter:
@@ -108,23 +68,9 @@ async def _complete(request: Request, rules: ChatRules, deps: Deps, intake: Inta
         )
     try:
         async with while_client_stays(request.receive):
-            return JSONResponse(await _whole(reply), headers=headers)
+            return JSONResponse(reply_json(reply, await generation.answer()), headers=headers)
     finally:
         await generation.aclose()
-
-
-async def _whole(reply: Reply) -> Json:
-    answer = await reply.generation.answer()
-    choices = [
-        choice_json(index, choice, has_logprobs=reply.asked.sampling.logprobs)
-        for index, choice in enumerate(answer.choices)
-    ]
-    return {
-        **reply.head("chat.completion"),
-        "choices": choices,
-        **reply.cost(answer.usage),
-        "media_info": media_info(reply.generation.messages),
-    }
 
 
 async def chat_events(reply: Reply) -> AsyncGenerator[bytes, None]:
