@@ -1,6 +1,7 @@
 """A conversation whose media are still to be read, and the reading of them.
 
-All media of a conversation are read at once; the first that fails ends the others.
+All that are to be read are read at once; the first that fails ends the others. A draft may also hold
+media that were read before.
 """
 
 import asyncio
@@ -16,7 +17,7 @@ from contracts.media import Clip, FramePolicy, MediaReader, PixelClaim
 from contracts.settings import Settings
 
 Wanted = WantedPicture | WantedClip
-DraftPart = TextPart | WantedPicture | WantedClip
+DraftPart = Part | Wanted
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +56,11 @@ def check_counts(draft: Draft, settings: Settings) -> None:
     Raises:
         TooManyMedia: There are more than one request may hold.
     """
-    wanted = list(wanted_media(draft))
-    pictures = sum(isinstance(one, WantedPicture) for one in wanted)
+    parts = [part for message in draft for part in message.parts]
+    pictures = sum(isinstance(part, ImagePart | WantedPicture) for part in parts)
+    clips = sum(isinstance(part, VideoPart | WantedClip) for part in parts)
     _check_count("pictures", pictures, settings.max_images, "VLM_MAX_IMAGES")
-    _check_count("videos", len(wanted) - pictures, settings.max_videos, "VLM_MAX_VIDEOS")
+    _check_count("videos", clips, settings.max_videos, "VLM_MAX_VIDEOS")
 
 
 async def read_draft(
@@ -83,17 +85,17 @@ async def read_draft(
     return tuple(
         ChatMessage(
             message.role,
-            tuple(part if isinstance(part, TextPart) else next(parts) for part in message.parts),
+            tuple(next(parts) if isinstance(part, Wanted) else part for part in message.parts),
         )
         for message in draft
     )
 
 
 def wanted_media(draft: Draft) -> Iterator[Wanted]:
-    """The media of a conversation, in order."""
+    """The media of a conversation that are still to be read, in order."""
     for message in draft:
         for part in message.parts:
-            if not isinstance(part, TextPart):
+            if isinstance(part, Wanted):
                 yield part
 
 

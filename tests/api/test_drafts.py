@@ -2,13 +2,14 @@
 
 import pytest
 
-from api.drafts import ClipCount, DraftMessage, media_parts, read_draft
+from api.drafts import ClipCount, DraftMessage, check_counts, media_parts, read_draft
 from api.media_parts import WantedClip, WantedPicture
 from contracts.chat import ImagePart, TextPart, VideoPart
 from contracts.errors import EmptyFile, TooManyMedia
 from contracts.media import UNCOUNTED, FramePolicy, FrameSampling, MediaUrl, PixelRange
 from contracts.settings import Settings
-from tests.api.fakes import FakeMedia, Read
+from tests.api.fakes import PICTURE, FakeMedia, Read
+from tests.api.fakes import clip as made_clip
 
 POLICY = FramePolicy(3)
 SETTINGS = Settings(max_videos=2)
@@ -38,6 +39,22 @@ async def test_each_medium_comes_back_in_its_place() -> None:
         "low",
         "low",
     ]
+
+
+async def test_media_that_were_read_before_stay_as_they_are() -> None:
+    media = FakeMedia()
+    seen, filmed = ImagePart(PICTURE), VideoPart(made_clip(2))
+    draft = (DraftMessage("user", (seen, picture("a"), TextPart("x"), filmed)),)
+    (message,) = await read_draft(draft, media, POLICY, SETTINGS, UNCOUNTED)
+    assert message.parts[0] is seen
+    assert message.parts[3] is filmed
+    assert [read.name for read in media.reads] == ["a"]
+
+
+def test_they_count_like_the_others() -> None:
+    parts = (VideoPart(made_clip(1)), clip("a"), VideoPart(made_clip(1)))
+    with pytest.raises(TooManyMedia, match="2 videos"):
+        check_counts((DraftMessage("user", parts),), SETTINGS)
 
 
 async def test_a_video_among_pictures_is_a_clip() -> None:
