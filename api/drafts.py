@@ -1,7 +1,7 @@
 """A conversation whose media are still to be read, and the reading of them.
 
-All that are to be read are read at once; the first that fails ends the others. A draft may also hold
-media that were read before.
+All that are to be read are read at once; the first that fails ends the others. A draft may also
+hold media that were read before.
 """
 
 import asyncio

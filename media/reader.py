@@ -10,6 +10,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import BinaryIO
 
 from contracts.errors import (
@@ -39,6 +40,7 @@ from contracts.settings import Settings
 from media.addresses import AddressRules
 from media.decoder import Decoder
 from media.fetch import Fetcher
+from media.folder import MediaFolder, is_file_url
 from media.inline import as_frame_list, decode_inline, is_remote, too_large
 from media.jobs import ClipAnswer, ClipJob, FrameListJob, ImageJob, PictureAnswer
 from media.limits import IfVideo, MediaLimits
@@ -63,9 +65,23 @@ class _Medium:
 
 
 class IsolatedMediaReader:
-    """Reads media; implements ``contracts.media.MediaReader``."""
+    """Reads media; implements ``contracts.media.MediaReader``.
 
-    def __init__(self, limits: MediaLimits | Settings, *, verify: bool | str = True) -> None:
+    Args:
+        limits: What reading may take.
+        verify: As ``requests`` understands it.
+        media_dir: Directory whose files ``file:`` URLs may name; ``None``, as in the service:
+            no such URL is accepted.
+    """
+
+    def __init__(
+        self,
+        limits: MediaLimits | Settings,
+        *,
+        verify: bool | str = True,
+        media_dir: Path | None = None,
+    ) -> None:
+        self._folder = None if media_dir is None else MediaFolder(media_dir)
         self._limits = MediaLimits.of(limits) if isinstance(limits, Settings) else limits
         self._fetcher = Fetcher(AddressRules.parse(self._limits.media_allow), verify=verify)
         self._decoder = Decoder(
@@ -257,6 +273,8 @@ class IsolatedMediaReader:
             return source.path.open("rb")
         if not source.url.strip():
             raise MissingMedia(f"expected the {kind}'s URL, got nothing")
+        if self._folder is not None and is_file_url(source.url):
+            return await asyncio.to_thread(self._folder.open, source.url, kind)
         limits = self._limits.fetch(kind)
         if is_remote(source.url, kind):
             return await self._fetcher.fetch(source.url.strip(), kind, limits, if_video=if_video)

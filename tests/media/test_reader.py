@@ -376,3 +376,25 @@ async def test_limits_come_from_the_settings() -> None:
     limits = MediaLimits.of(Settings(max_video_mb=7, video_fetch_timeout_s=8, decode_timeout_s=9))
     assert limits.fetch("video") == FetchLimits(7 * MEGABYTE, 8)
     assert limits.decode_s == 9
+
+
+async def test_files_are_read_where_a_directory_was_named(tmp_path: Path) -> None:
+    inside = tmp_path / "inside"
+    inside.mkdir()
+    (inside / "grey.png").write_bytes(png(grey=7))
+    (tmp_path / "grey.png").write_bytes(png(grey=9))
+    reader = IsolatedMediaReader(SETTINGS, media_dir=inside)
+    picture = await reader.read_image(MediaUrl("file:grey.png"), pixels=ANY)
+    assert picture.rgb[0, 0].tolist() == [7, 7, 7]
+    frames = FrameList(("file:grey.png", f"file://{inside}/grey.png"))
+    clip = await reader.read_clip(frames, FrameSampling(), policy=POLICY, pixels=ANY)
+    assert len(clip.frames) == 2
+    with pytest.raises(UrlNotAllowed, match="media directory"):
+        await reader.read_image(MediaUrl("file:../grey.png"), pixels=ANY)
+    await reader.close()
+
+
+async def test_without_one_no_file_is(reader: MediaReader, tmp_path: Path) -> None:
+    (tmp_path / "grey.png").write_bytes(png())
+    with pytest.raises(UrlNotAllowed, match="http"):
+        await reader.read_image(MediaUrl(f"file://{tmp_path}/grey.png"), pixels=ANY)
