@@ -4,11 +4,13 @@ Knows ``contracts``; nothing of HTTP, files of clients, queues or sampling of to
 """
 
 from llava_custom.checkpoint import read_config
+from llava_custom.embedded import Embedded
 from llava_custom.loading import LoadOptions, load_checkpoint
 from llava_custom.model import LlavaVideo, Stopped
 from llava_custom.prompt import Prompt, Visual
 
 __all__ = [
+    "Embedded",
     "LlavaVideo",
     "LoadOptions",
     "Prompt",

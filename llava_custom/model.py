@@ -19,6 +19,7 @@ from contracts.media import FramePolicy
 from llava_custom.blocks import image_block, pool_frames, video_block
 from llava_custom.chat import PromptTokenizer, render
 from llava_custom.config import LlavaVideoConfig
+from llava_custom.embedded import Embedded
 from llava_custom.preprocess import crops, to_pixel_values
 from llava_custom.prompt import Prompt, Visual
 
@@ -123,15 +124,12 @@ class LlavaVideo:
         return features
 
     @torch.inference_mode()
-    def embed(self, prompt: Prompt, blocks: Sequence[Tensor]) -> Tensor:
+    def embed(self, prompt: Prompt, blocks: Sequence[Tensor]) -> Embedded:
         """Put embedded text and visual blocks together.
 
         Args:
             prompt: From ``plan``.
             blocks: One per visual of the prompt, in order, as ``encode`` returned them.
-
-        Returns:
-            Shape (1, T, D).
         """
         expected = [(visual.num_tokens, self.hidden_size) for visual in prompt.visuals]
         if [tuple(block.shape) for block in blocks] != expected:
@@ -142,7 +140,7 @@ class LlavaVideo:
             next(remaining) if isinstance(segment, Visual) else self._embed_ids(segment)
             for segment in prompt.segments
         ]
-        return torch.cat(parts)[None]
+        return Embedded.in_order(torch.cat(parts)[None])
 
     def _embed_ids(self, token_ids: tuple[int, ...]) -> Tensor:
         ids = torch.tensor(token_ids, dtype=torch.int64, device=self.device)
@@ -154,24 +152,25 @@ class LlavaVideo:
         return DynamicCache(config=self._network.config.text_config)
 
     @torch.inference_mode()
-    def prefill(self, inputs_embeds: Tensor, kv_cache: DynamicCache) -> Tensor:
-        """Read a prompt, or its next piece.
+    def prefill(self, embedded: Embedded, kv_cache: DynamicCache) -> Tensor:
+        """Read a prompt, or its next stretch.
 
         Args:
-            inputs_embeds: Shape (B, T, D), following what the cache holds.
+            embedded: T tokens that follow what the cache holds.
             kv_cache: Extended by T positions.
 
         Returns:
-            float32 logits of the last position, shape (B, V).
+            float32 logits of the last position, shape (1, V).
         """
-        return self.logits(self.hidden_states(inputs_embeds, kv_cache)[:, -1])
+        return self.logits(self.hidden_states(embedded.inputs_embeds, kv_cache)[:, -1])
 
     @torch.inference_mode()
-    def decode_step(self, token_ids: Tensor, kv_cache: DynamicCache) -> Tensor:
+    def decode_step(self, token_ids: Tensor, positions: Tensor, kv_cache: DynamicCache) -> Tensor:
         """Read one token of each sequence in a batch of equally long ones.
 
         Args:
             token_ids: int64, shape (B,), on the device.
+            positions: Where each stands, likewise.
             kv_cache: Extended by one position.
 
         Returns:
@@ -181,8 +180,7 @@ class LlavaVideo:
         # model's step: one query sees every key, so there is nothing to mask.
         language = self._language_model
         hidden = language.embed_tokens(token_ids[:, None])  # (B, 1, D)
-        position = torch.full((1, 1), kv_cache.get_seq_length(), device=self.device)
-        rotary = language.rotary_emb(hidden, position)
+        rotary = language.rotary_emb(hidden, positions[:, None])
         for layer in language.layers:
             hidden = layer(
                 hidden, position_embeddings=rotary, past_key_values=kv_cache, use_cache=True

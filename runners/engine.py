@@ -20,7 +20,7 @@ from transformers import DynamicCache
 
 from contracts.errors import QueueFull, RunnerError, ServiceError, ShuttingDown
 from contracts.generation import GenerationRequest, Timings, TokenDelta, Usage
-from llava_custom import Prompt, Stopped
+from llava_custom import Embedded, Prompt, Stopped
 from runners.family import ModelFamily
 from runners.sequence import Sequence
 
@@ -60,11 +60,16 @@ class Job:
 
 @dataclass(slots=True, eq=False)
 class Batch:
-    """The choices of the admitted job: one row of the cache for each that still runs."""
+    """The choices of the admitted job: one row of the cache for each that still runs.
+
+    Attributes:
+        first_position: Where the first token of every answer stands.
+    """
 
     job: Job
     kv_cache: DynamicCache
     running: list[Sequence]
+    first_position: int
     timings: Timings
     prefilled_s: float
     num_drawn: int = 0
@@ -74,6 +79,13 @@ class Batch:
         usage = Usage(self.job.prompt.tokens, completion=self.num_drawn)
         generate_s = time.monotonic() - self.prefilled_s
         return replace(delta, usage=usage, timings=replace(self.timings, generate_s=generate_s))
+
+    def last_tokens(self) -> list[tuple[int, int]]:
+        """The token that each row drew last, and where it stands."""
+        return [
+            (sequence.last_token_id, self.first_position + sequence.num_tokens - 1)
+            for sequence in self.running
+        ]
 
     def keep(self, row_indices: list[int]) -> None:
         """Let the other rows leave."""
@@ -189,24 +201,25 @@ class Engine:
             for visual in job.prompt.visuals
         ]
         encoded_s = time.monotonic()
-        kv_cache = self._model.new_kv_cache()
-        logits = self._prefill(job, self._model.embed(job.prompt, blocks), kv_cache)
+        embedded, kv_cache = self._model.embed(job.prompt, blocks), self._model.new_kv_cache()
+        logits = self._prefill(job, embedded, kv_cache)
         prefilled_s = time.monotonic()
         timings = replace(timings, encode_s=encoded_s - began_s, prefill_s=prefilled_s - encoded_s)
         num_choices = job.request.sampling.num_choices
         if num_choices > 1:
             kv_cache.batch_repeat_interleave(num_choices)
-        batch = Batch(job, kv_cache, self._sequences(job), timings, prefilled_s)
+        first_position = embedded.next_position
+        batch = Batch(job, kv_cache, self._sequences(job), first_position, timings, prefilled_s)
         return self._hand_out(batch, logits.expand(num_choices, -1))
 
-    def _prefill(self, job: Job, inputs_embeds: Tensor, kv_cache: DynamicCache) -> Tensor:
-        """Logits (1, V) after the prompt's embeddings (1, T, D), in bounded chunks."""
-        chunks = torch.split(inputs_embeds, PREFILL_CHUNK, dim=1)
-        logits = self._model.prefill(chunks[0], kv_cache)
-        for chunk in chunks[1:]:
+    def _prefill(self, job: Job, embedded: Embedded, kv_cache: DynamicCache) -> Tensor:
+        """Logits (1, V) after the prompt, read in bounded stretches."""
+        first, *rest = embedded.split(PREFILL_CHUNK)
+        logits = self._model.prefill(first, kv_cache)
+        for stretch in rest:
             if self._should_stop(job):
                 raise Stopped
-            logits = self._model.prefill(chunk, kv_cache)
+            logits = self._model.prefill(stretch, kv_cache)
         return logits
 
     def _sequences(self, job: Job) -> list[Sequence]:
@@ -221,9 +234,10 @@ class Engine:
         """One decode step for every running choice."""
         if self._should_stop(batch.job):
             raise Stopped
-        last_ids = [sequence.last_token_id for sequence in batch.running]
-        token_ids = torch.tensor(last_ids, device=self._model.device)
-        return self._hand_out(batch, self._model.decode_step(token_ids, batch.kv_cache))
+        steps = torch.tensor(batch.last_tokens(), device=self._model.device)  # (B, 2): one copy
+        token_ids, positions = steps.unbind(dim=1)
+        logits = self._model.decode_step(token_ids, positions, batch.kv_cache)
+        return self._hand_out(batch, logits)
 
     def _hand_out(self, batch: Batch, logits: Tensor) -> Batch | None:
         """Draw a token for each row of the logits (B, V); ``None`` when all rows ended."""

@@ -13,7 +13,7 @@ from transformers import DynamicCache, PreTrainedTokenizerFast
 
 from contracts.chat import ChatMessage
 from contracts.media import FramePolicy
-from llava_custom import Prompt, Visual
+from llava_custom import Embedded, Prompt, Visual
 
 
 class ModelFamily(Protocol):
@@ -34,18 +34,18 @@ class ModelFamily(Protocol):
         """Visual tokens, shape (T, D), of one picture or clip; raises ``Stopped`` when told to."""
         ...
 
-    def embed(self, prompt: Prompt, blocks: Sequence[Tensor]) -> Tensor:
-        """The prompt's embeddings, shape (1, T, D), with a block for each of its media."""
+    def embed(self, prompt: Prompt, blocks: Sequence[Tensor]) -> Embedded:
+        """The prompt as the language model reads it, with a block for each of its media."""
         ...
 
     def new_kv_cache(self) -> DynamicCache:
         """An empty cache of keys and values."""
         ...
 
-    def prefill(self, inputs_embeds: Tensor, kv_cache: DynamicCache) -> Tensor:
-        """Append a prompt to the cache; float32 logits (1, V) of its last position."""
+    def prefill(self, embedded: Embedded, kv_cache: DynamicCache) -> Tensor:
+        """Append a stretch of a prompt to the cache; float32 logits (1, V) after it."""
         ...
 
-    def decode_step(self, token_ids: Tensor, kv_cache: DynamicCache) -> Tensor:
-        """Append one token (B,) to each row of the cache; float32 logits (B, V)."""
+    def decode_step(self, token_ids: Tensor, positions: Tensor, kv_cache: DynamicCache) -> Tensor:
+        """Append one token (B,), at its position (B,), to each row; float32 logits (B, V)."""
         ...

@@ -81,7 +81,8 @@ def reading(
     key = (id(model), case)
     if key not in readings:
         blocks = [model.encode(visual) for visual in prompt.visuals]
-        inputs_embeds, kv_cache = model.embed(prompt, blocks), model.new_kv_cache()
+        inputs_embeds = model.embed(prompt, blocks).inputs_embeds
+        kv_cache = model.new_kv_cache()
         hidden = model.hidden_states(inputs_embeds, kv_cache)
         readings[key] = Reading(blocks, inputs_embeds, hidden, kv_cache)
     return readings[key]
@@ -131,7 +132,8 @@ def greedy(model: LlavaVideo, reading: Reading, num_tokens: int, penalty: float)
         token_ids.append(int(chosen))
         if token_ids[-1] in EOS_IDS:
             break
-        logits = model.decode_step(chosen, kv_cache)
+        position = torch.tensor([kv_cache.get_seq_length()])
+        logits = model.decode_step(chosen, position, kv_cache)
     return token_ids
 
 

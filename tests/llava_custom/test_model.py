@@ -10,7 +10,7 @@ from torch import Tensor
 from contracts.chat import ChatMessage, Detail, ImagePart, Part, TextPart, VideoPart
 from contracts.errors import RunnerError
 from contracts.media import Clip, Frame, FramePolicy, Picture
-from llava_custom import LlavaVideo, LoadOptions, Prompt, Stopped
+from llava_custom import Embedded, LlavaVideo, LoadOptions, Prompt, Stopped
 from llava_custom.prompt import Visual
 
 Load = Callable[[Mapping[str, object], LoadOptions], LlavaVideo]
@@ -91,11 +91,11 @@ def test_encoding_stops_between_chunks(load: Load) -> None:
 
 
 def test_a_prompt_read_in_pieces_is_the_prompt(model: LlavaVideo) -> None:
-    inputs_embeds = some_embeds(model)
-    whole = model.prefill(inputs_embeds, model.new_kv_cache())
+    embedded = Embedded.in_order(some_embeds(model))
+    whole = model.prefill(embedded, model.new_kv_cache())
     kv_cache = model.new_kv_cache()
-    for piece in torch.split(inputs_embeds, [17, 1, 22], dim=1):
-        logits = model.prefill(piece, kv_cache)
+    for stretch in embedded.split(17):
+        logits = model.prefill(stretch, kv_cache)
     assert logits.dtype == torch.float32
     assert_close(logits, whole)
 
@@ -103,30 +103,32 @@ def test_a_prompt_read_in_pieces_is_the_prompt(model: LlavaVideo) -> None:
 def test_a_step_of_the_decoder_is_a_prompt_one_longer(model: LlavaVideo) -> None:
     inputs_embeds = some_embeds(model)
     kv_cache = model.new_kv_cache()
-    model.prefill(inputs_embeds, kv_cache)
+    model.prefill(Embedded.in_order(inputs_embeds), kv_cache)
     longer = inputs_embeds
-    for token_id in (5, 99, 271):
-        logits = model.decode_step(torch.tensor([token_id]), kv_cache)
-        longer = torch.cat([longer, model.embed(Prompt(((token_id,),)), [])], dim=1)
-        assert_close(logits, model.prefill(longer, model.new_kv_cache()))
+    for position, token_id in enumerate((5, 99, 271), 40):
+        logits = model.decode_step(torch.tensor([token_id]), torch.tensor([position]), kv_cache)
+        token = model.embed(Prompt(((token_id,),)), []).inputs_embeds
+        longer = torch.cat([longer, token], dim=1)
+        assert_close(logits, model.prefill(Embedded.in_order(longer), model.new_kv_cache()))
     assert kv_cache.get_seq_length() == 43
 
 
 def test_a_sequence_in_a_batch_is_as_alone(model: LlavaVideo) -> None:
     inputs_embeds, token_ids = some_embeds(model, 3), torch.tensor([7, 8, 9])
-    together = model.new_kv_cache()
-    prefilled = model.prefill(inputs_embeds, together)
-    stepped = model.decode_step(token_ids, together)
+    positions, together = torch.tensor([40, 40, 40]), model.new_kv_cache()
+    prefilled = model.prefill(Embedded.in_order(inputs_embeds), together)
+    stepped = model.decode_step(token_ids, positions, together)
     for row in range(3):
-        alone = model.new_kv_cache()
-        assert_close(model.prefill(inputs_embeds[row : row + 1], alone)[0], prefilled[row])
-        assert_close(model.decode_step(token_ids[row : row + 1], alone)[0], stepped[row])
+        one, alone = slice(row, row + 1), model.new_kv_cache()
+        embedded = Embedded.in_order(inputs_embeds[one])
+        assert_close(model.prefill(embedded, alone)[0], prefilled[row])
+        assert_close(model.decode_step(token_ids[one], positions[one], alone)[0], stepped[row])
 
 
 def test_blocks_stand_where_their_media_do(model: LlavaVideo) -> None:
     prompt = plan(model, clip(1), clip(2), TextPart("Which?"))
     blocks = [torch.full((v.num_tokens, 64), float(n)) for n, v in enumerate(prompt.visuals, 10)]
-    inputs_embeds = model.embed(prompt, blocks)
+    inputs_embeds = model.embed(prompt, blocks).inputs_embeds
     assert inputs_embeds.shape == (1, prompt.tokens.total, 64)
     constant = inputs_embeds[0].std(dim=1) == 0
     assert inputs_embeds[0][constant].mean(1).tolist() == [10.0] * 210 + [11.0] * 420

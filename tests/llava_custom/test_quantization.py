@@ -23,8 +23,8 @@ def all_logits(model: LlavaVideo) -> Tensor:
     frames = tuple(Frame(rgb, float(index)) for index, rgb in enumerate(pixels))
     clip = VideoPart(Clip(frames, 2.0, 1.0, 2, 80, 48, "h264", 0.0, 2.0, "default"))
     prompt = model.plan((ChatMessage("user", (clip, TextPart("What happens?"))),))
-    inputs_embeds = model.embed(prompt, [model.encode(visual) for visual in prompt.visuals])
-    return model.logits(model.hidden_states(inputs_embeds, model.new_kv_cache())[0])
+    embedded = model.embed(prompt, [model.encode(visual) for visual in prompt.visuals])
+    return model.logits(model.hidden_states(embedded.inputs_embeds, model.new_kv_cache())[0])
 
 
 def quantised_layers(model: LlavaVideo, layer_class: type) -> list[str]:
@@ -58,8 +58,10 @@ def test_four_bits_are_nf4_quantised_twice(load: Load) -> None:
 def test_a_quantised_model_steps(load: Load, quantization: Quantization) -> None:
     model = load({}, LoadOptions(quantization=quantization))
     kv_cache = model.new_kv_cache()
-    model.prefill(model.embed(model.plan(()), []), kv_cache)
-    logits = model.decode_step(torch.tensor([65]), kv_cache)
+    embedded = model.embed(model.plan(()), [])
+    model.prefill(embedded, kv_cache)
+    position = torch.tensor([embedded.next_position])
+    logits = model.decode_step(torch.tensor([65]), position, kv_cache)
     assert logits.shape == (1, 272)
     assert logits.isfinite().all()
 
