@@ -24,9 +24,14 @@ ServiceError
       DecodeLimit
       FileTooLarge
     RequestTooLarge
+    StreamUrlNotAllowed
     Unauthorized
     NotFound
       ModelNotFound
+      StreamNotFound
+    StreamExists
+    StreamLimitReached
+    StreamConnectFailed
     MethodNotAllowed
     UnsupportedContentType
   CapacityError
@@ -34,9 +39,17 @@ ServiceError
     ModelLoading
     ModelUnavailable
     ShuttingDown
+    StreamNoFreshFrame
   RunnerError
     WeightsError
     RequestTimeout
+  SourceError
+    SourceUnreachable
+    SourceUnauthorized
+    SourceStalled
+    SourceEnded
+    SourceUnsupported
+    SourceNotPermitted
 
 A message says what was expected, what came and what to do. It never holds a credential, a local
 path or a resolved address.
@@ -61,7 +74,7 @@ class ServiceError(Exception):
 
     status: ClassVar[int] = 500
     code: str = "server_error"
-    is_retryable: ClassVar[bool] = False
+    is_retryable: bool = False
     retry_after_s: int | None = None
     ends_connection: ClassVar[bool] = False
 
@@ -227,6 +240,12 @@ class RequestTooLarge(RequestError):
     code = "request_too_large"
 
 
+class StreamUrlNotAllowed(RequestError):
+    """A live source is unknown or not permitted."""
+
+    code = "stream_url_not_allowed"
+
+
 class Unauthorized(RequestError):
     """The key is missing or wrong."""
 
@@ -245,6 +264,41 @@ class ModelNotFound(NotFound):
     """The named model is not served here."""
 
     code = "model_not_found"
+
+
+class StreamNotFound(NotFound):
+    """There is no such live stream; the message lists those there are."""
+
+    code = "stream_not_found"
+
+
+class StreamExists(RequestError):
+    """The id is taken, or the source is captured already.
+
+    Attributes:
+        stream_id: The stream that has it.
+    """
+
+    status = 409
+    code = "stream_exists"
+
+    def __init__(self, message: str, *, stream_id: str = "", param: str | None = None) -> None:
+        super().__init__(message, param=param)
+        self.stream_id = stream_id
+
+
+class StreamLimitReached(RequestError):
+    """There are as many live streams as there may be."""
+
+    status = 409
+    code = "stream_limit_reached"
+
+
+class StreamConnectFailed(RequestError):
+    """The source of a new live stream refused."""
+
+    status = 422
+    code = "stream_connect_failed"
 
 
 class MethodNotAllowed(RequestError):
@@ -266,7 +320,7 @@ class CapacityError(ServiceError):
 
     status = 503
     is_retryable = True
-    retry_after_s = 5
+    retry_after_s: int | None = 5
 
 
 class QueueFull(CapacityError):
@@ -298,6 +352,18 @@ class ShuttingDown(CapacityError):
     code = "shutting_down"
 
 
+class StreamNoFreshFrame(CapacityError):
+    """The newest frame of a live stream is too old, or there is none."""
+
+    code = "stream_no_fresh_frame"
+
+    def __init__(self, message: str, *, is_retryable: bool = True) -> None:
+        super().__init__(message)
+        self.is_retryable = is_retryable
+        if not is_retryable:
+            self.retry_after_s = None
+
+
 class RunnerError(ServiceError):
     """The fault is ours."""
 
@@ -313,3 +379,31 @@ class RequestTimeout(RunnerError, TimeoutError):
 
     status = 504
     code = "request_timeout"
+
+
+class SourceError(ServiceError):
+    """A camera is in trouble; a state and an event, no answer to anybody."""
+
+
+class SourceUnreachable(SourceError, ConnectionError):
+    """The source cannot be opened, or its connection broke."""
+
+
+class SourceUnauthorized(SourceError, PermissionError):
+    """The source refuses the credentials, or wants some."""
+
+
+class SourceStalled(SourceError, TimeoutError):
+    """The source is connected and says nothing."""
+
+
+class SourceEnded(SourceError, EOFError):
+    """The source closed the connection."""
+
+
+class SourceUnsupported(SourceError):
+    """The source sends no video that can be decoded."""
+
+
+class SourceNotPermitted(SourceError):
+    """The source is not permitted, or is not any more."""

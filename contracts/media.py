@@ -1,12 +1,13 @@
 """Pictures and clips: what was asked for, and what was read.
 
 Pixels are uint8 RGB of shape (H, W, 3), upright (rotation and EXIF applied), and are shared, never
-modified. Times are seconds from the start of the file.
+modified. Times are seconds from the start of the file or of the live stream.
 """
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
@@ -95,10 +96,18 @@ class Picture:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Frame:
-    """One frame; ``time_s`` is when it is first on screen."""
+    """One frame.
+
+    Attributes:
+        time_s: When it is first on screen, within its clip or live stream.
+        captured_at: The moment in the world, for frames of live streams.
+        sequence: Its number in its live stream, growing without end.
+    """
 
     rgb: U8
     time_s: float
+    captured_at: datetime | None = None
+    sequence: int | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -114,6 +114,33 @@ class Settings(BaseModel):
         ge=64,
         description="Decoded pixels of all requests together, MB; one request may hold half",
     )
+    max_streams: int = Field(default=8, ge=1, description="Live streams")
+    stream_allow: tuple[str, ...] = Field(
+        default=("*",), description="Hosts and networks of RTSP cameras, comma-separated; *: all"
+    )
+    stream_root: str = Field(
+        default="", description="Directory whose files may be live streams; empty: none may"
+    )
+    stream_fps: float = Field(
+        default=4,
+        ge=0.1,
+        le=30,
+        description="Frames per second kept of a live stream that does not say",
+    )
+    stream_stale_s: float = Field(
+        default=10,
+        gt=0,
+        description="Age at which a live stream's newest frame is not now any more",
+    )
+    stream_lost_s: float = Field(
+        default=30, gt=0, description="Seconds after which a stalled live stream counts as lost"
+    )
+    ring_seconds: float = Field(
+        default=60, gt=0, le=3600, description="Look-back that a live stream keeps, seconds"
+    )
+    ring_mb: int = Field(
+        default=96, ge=16, description="Memory of one live stream's look-back, MB; it is never more"
+    )
     sse_keepalive_s: float = Field(
         default=10, gt=0, description="Silence on an event stream before a comment is sent"
     )
@@ -121,7 +148,9 @@ class Settings(BaseModel):
         default="INFO", description="Least severe log lines that are written"
     )
 
-    @field_validator("model_aliases", "cors_origins", "media_allow", "api_keys", mode="before")
+    @field_validator(
+        "model_aliases", "cors_origins", "media_allow", "api_keys", "stream_allow", mode="before"
+    )
     @classmethod
     def _split_commas(cls, text: object) -> object:
         if isinstance(text, str):

@@ -6,7 +6,19 @@ from collections.abc import Iterator
 import pytest
 
 from contracts import errors
-from contracts.errors import MediaError, MediaKind, QueueFull, RequestError, ServiceError
+from contracts.errors import (
+    MediaError,
+    MediaKind,
+    QueueFull,
+    RequestError,
+    ServiceError,
+    SourceEnded,
+    SourceStalled,
+    SourceUnauthorized,
+    SourceUnreachable,
+    StreamExists,
+    StreamNoFreshFrame,
+)
 
 
 def draw(cls: type[ServiceError], depth: int = 0) -> str:
@@ -70,3 +82,30 @@ def test_message_and_param_are_kept() -> None:
     error = RequestError("why", param="a.b")
     assert (str(error), error.message, error.param) == ("why", "why", "a.b")
     assert QueueFull("full", retry_after_s=9).retry_after_s == 9
+
+
+def test_a_stream_that_is_over_is_not_worth_another_try() -> None:
+    error = StreamNoFreshFrame("ended", is_retryable=False)
+    assert not error.is_retryable
+    assert error.retry_after_s is None
+    assert StreamNoFreshFrame("stalled").retry_after_s == 5
+
+
+def test_whoever_adds_a_source_twice_learns_which_stream_has_it() -> None:
+    assert StreamExists("taken", stream_id="door", param="url").stream_id == "door"
+
+
+@pytest.mark.parametrize(
+    ("error", "builtin"),
+    [
+        (SourceUnreachable, ConnectionError),
+        (SourceUnauthorized, PermissionError),
+        (SourceStalled, TimeoutError),
+        (SourceEnded, EOFError),
+    ],
+)
+def test_a_source_fails_as_python_would_say(
+    error: type[ServiceError], builtin: type[Exception]
+) -> None:
+    assert issubclass(error, builtin)
+    assert str(error("the camera is gone")) == "the camera is gone"

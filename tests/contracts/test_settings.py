@@ -39,6 +39,7 @@ def test_every_setting_has_a_variable_a_default_and_a_sentence(field: str) -> No
         ("VLM_QUANTIZATION", "nf4", "quantization", "nf4"),
         ("VLM_CORS_ORIGINS", "https://a, https://b,,", "cors_origins", ("https://a", "https://b")),
         ("VLM_MODEL_ALIASES", "one", "model_aliases", ("one",)),
+        ("VLM_STREAM_ALLOW", "10.0.0.0/8, cam.lan", "stream_allow", ("10.0.0.0/8", "cam.lan")),
         ("VLLM_IMAGE_FETCH_TIMEOUT", "7", "image_fetch_timeout_s", 7),
     ],
 )
