@@ -31,7 +31,7 @@ check: install  ## The whole gate: format, lint, imports, types, tests with cove
 	$(BIN)/ruff check .
 	$(BIN)/lint-imports
 	$(BIN)/mypy .
-	$(BIN)/python -m pytest -m "not gpu" --cov --cov-report=term
+	$(BIN)/python -m pytest -m "not gpu and not slow" --cov --cov-report=term
 
 fix: install  ## Format, mend what can be mended, rewrite generated parts of the README
 	$(BIN)/ruff format .
