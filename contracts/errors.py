@@ -25,13 +25,20 @@ ServiceError
       FileTooLarge
     RequestTooLarge
     StreamUrlNotAllowed
+    SinkNotAllowed
     Unauthorized
     NotFound
       ModelNotFound
       StreamNotFound
+      RuleNotFound
+      EventNotFound
+      EvidenceNotFound
     StreamExists
     StreamLimitReached
     StreamConnectFailed
+    RuleExists
+    RuleLimitReached
+    EvidenceGone
     MethodNotAllowed
     UnsupportedContentType
   CapacityError
@@ -40,6 +47,8 @@ ServiceError
     ModelUnavailable
     ShuttingDown
     StreamNoFreshFrame
+    StorageUnavailable
+    TooManyViewers
   RunnerError
     WeightsError
     RequestTimeout
@@ -50,6 +59,7 @@ ServiceError
     SourceEnded
     SourceUnsupported
     SourceNotPermitted
+  DeliveryError
 
 A message says what was expected, what came and what to do. It never holds a credential, a local
 path or a resolved address.
@@ -246,6 +256,12 @@ class StreamUrlNotAllowed(RequestError):
     code = "stream_url_not_allowed"
 
 
+class SinkNotAllowed(RequestError):
+    """A notify entry is unknown, or of a kind that may not be used."""
+
+    code = "sink_not_allowed"
+
+
 class Unauthorized(RequestError):
     """The key is missing or wrong."""
 
@@ -270,6 +286,28 @@ class StreamNotFound(NotFound):
     """There is no such live stream; the message lists those there are."""
 
     code = "stream_not_found"
+
+
+class RuleNotFound(NotFound):
+    """There is no such rule."""
+
+    code = "rule_not_found"
+
+
+class EventNotFound(NotFound):
+    """There is no such event, or its time of keeping is over."""
+
+    code = "event_not_found"
+
+
+class EvidenceNotFound(NotFound):
+    """The event has no such picture or clip, or not yet."""
+
+    code = "evidence_not_found"
+
+    def __init__(self, message: str, *, retry_after_s: int | None = None) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
 
 
 class StreamExists(RequestError):
@@ -299,6 +337,27 @@ class StreamConnectFailed(RequestError):
 
     status = 422
     code = "stream_connect_failed"
+
+
+class RuleExists(RequestError):
+    """The id is taken by another rule."""
+
+    status = 409
+    code = "rule_exists"
+
+
+class RuleLimitReached(RequestError):
+    """There are as many rules as there may be."""
+
+    status = 409
+    code = "rule_limit_reached"
+
+
+class EvidenceGone(RequestError):
+    """The picture or clip was removed by the size or age budget."""
+
+    status = 410
+    code = "evidence_gone"
 
 
 class MethodNotAllowed(RequestError):
@@ -364,6 +423,18 @@ class StreamNoFreshFrame(CapacityError):
             self.retry_after_s = None
 
 
+class StorageUnavailable(CapacityError):
+    """The database or the data directory cannot be used."""
+
+    code = "storage_unavailable"
+
+
+class TooManyViewers(CapacityError):
+    """As many previews or event feeds are open as may be."""
+
+    code = "too_many_viewers"
+
+
 class RunnerError(ServiceError):
     """The fault is ours."""
 
@@ -407,3 +478,15 @@ class SourceUnsupported(SourceError):
 
 class SourceNotPermitted(SourceError):
     """The source is not permitted, or is not any more."""
+
+
+class DeliveryError(ServiceError):
+    """A sink did not take a message.
+
+    Attributes:
+        is_final: Whether the sink says that it never will.
+    """
+
+    def __init__(self, message: str, *, is_final: bool = False) -> None:
+        super().__init__(message)
+        self.is_final = is_final

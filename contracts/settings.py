@@ -5,11 +5,22 @@ table is made from this class. Knows nothing of who uses a setting.
 """
 
 import difflib
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
+
+from contracts.notify import NamedSink, NotifyTarget, parse_target
 
 PREFIX = "VLM_"
 ALIASES = {"VLLM_IMAGE_FETCH_TIMEOUT": "image_fetch_timeout_s"}
@@ -144,6 +155,53 @@ class Settings(BaseModel):
     sse_keepalive_s: float = Field(
         default=10, gt=0, description="Silence on an event stream before a comment is sent"
     )
+    data_dir: Path = Field(
+        default=Path("data"), description="Directory of the database and of evidence files"
+    )
+    database_url: str = Field(
+        default="",
+        repr=False,
+        description="SQLAlchemy URL, such as postgresql+psycopg://user:password@host/name;"
+        " empty: SQLite in VLM_DATA_DIR",
+    )
+    public_url: str = Field(
+        default="", description="Where clients reach this service; links in events begin with it"
+    )
+    max_rules: int = Field(default=64, ge=0, description="Alert rules")
+    max_feeds: int = Field(default=64, ge=1, description="Event feeds that may be open")
+    known_mass: float = Field(
+        default=0.1,
+        ge=0,
+        le=1,
+        description="Least likelihood of yes and no together for a look to count as known",
+    )
+    still_look_s: float = Field(
+        default=30,
+        ge=0,
+        description="Seconds after which a picture that has not changed is judged again;"
+        " 0: every time",
+    )
+    jps_cooldown_s: float = Field(
+        default=60, ge=0, le=86400, description="Cooldown of the rules of /api/v1/alerts, seconds"
+    )
+    sinks: Mapping[str, NotifyTarget] = Field(
+        default={},
+        description='Named sinks, JSON: {"ops": {"url": "https://...", "secret": "whsec_..."},'
+        ' "phone": {"apprise": "ntfy://..."}}, each perhaps with "on"',
+    )
+    default_notify: tuple[NotifyTarget, ...] = Field(
+        default=(), description='Who is told when a rule does not say, JSON: ["ops"]'
+    )
+    event_retention_days: float = Field(default=30, gt=0, description="Days that events are kept")
+    evidence_max_mb: int = Field(
+        default=2048, ge=0, description="Pictures and clips of events, MB; the oldest go first"
+    )
+    clip_pre_s: float = Field(
+        default=5, ge=0, description="Seconds before an event began in its clip"
+    )
+    clip_post_s: float = Field(
+        default=5, ge=0, description="Seconds after an event began in its clip"
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         default="INFO", description="Least severe log lines that are written"
     )
@@ -156,6 +214,39 @@ class Settings(BaseModel):
         if isinstance(text, str):
             return tuple(part.strip() for part in text.split(",") if part.strip())
         return text
+
+    @field_validator("sinks", mode="before")
+    @classmethod
+    def _parse_sinks(cls, text: object) -> object:
+        if not isinstance(text, str):
+            return text
+        entries = _parse_json(text)
+        if not isinstance(entries, dict):
+            raise ValueError("expected an object: name to sink")
+        sinks = {name: parse_target(entry) for name, entry in entries.items()}
+        if any(isinstance(target.sink, NamedSink) for target in sinks.values()):
+            raise ValueError("expected objects with url or apprise, not names")
+        return sinks
+
+    @field_validator("default_notify", mode="before")
+    @classmethod
+    def _parse_default_notify(cls, text: object) -> object:
+        if not isinstance(text, str):
+            return text
+        entries = _parse_json(text)
+        if not isinstance(entries, list):
+            raise ValueError("expected a list of names and sinks")
+        return tuple(parse_target(entry) for entry in entries)
+
+    @field_validator("default_notify")
+    @classmethod
+    def _check_names(
+        cls, targets: tuple[NotifyTarget, ...], info: ValidationInfo
+    ) -> tuple[NotifyTarget, ...]:
+        names = {target.sink.name for target in targets if isinstance(target.sink, NamedSink)}
+        if "sinks" in info.data and not names <= info.data["sinks"].keys():
+            raise ValueError("names a sink that VLM_SINKS does not have")
+        return targets
 
     @property
     def served_name(self) -> str:
@@ -181,7 +272,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
     try:
         settings = Settings.model_validate({field: environment[given[field]] for field in given})
     except ValidationError as exc:
-        problems += [f"{given[str(e['loc'][0])]}: {e['msg'].lower()}" for e in exc.errors()]
+        problems += [f"{given[str(e['loc'][0])]}: {_sentence(e['msg'])}" for e in exc.errors()]
     if problems:
         raise SettingsError("; ".join(sorted(problems)))
     return settings
@@ -190,6 +281,19 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
 def variable_name(field: str) -> str:
     """The variable that sets a field."""
     return PREFIX + field.upper()
+
+
+def _sentence(message: str) -> str:
+    """What pydantic says, as the rest of a sentence."""
+    message = message.removeprefix("Value error, ")
+    return message[:1].lower() + message[1:]
+
+
+def _parse_json(text: str) -> object:
+    try:
+        return json.loads(text)
+    except ValueError:
+        raise ValueError("expected JSON") from None
 
 
 def _unknown(name: str, known: Mapping[str, str]) -> str:

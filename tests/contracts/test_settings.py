@@ -1,7 +1,10 @@
 """Settings from variables: all that is wrong, at once, without values."""
 
+from pathlib import Path
+
 import pytest
 
+from contracts.notify import AppriseSink, NamedSink, NotifyTarget, WebhookSink
 from contracts.settings import (
     DEMO_MODEL,
     Settings,
@@ -9,6 +12,8 @@ from contracts.settings import (
     read_settings,
     variable_name,
 )
+
+SINKS = '{"ops": {"url": "https://a/", "secret": "key"}}'
 
 
 def problems(**environment: str) -> str:
@@ -36,6 +41,15 @@ def test_every_setting_has_a_variable_a_default_and_a_sentence(field: str) -> No
         ("VLM_MAX_FRAMES", "32", "max_frames", 32),
         ("VLM_REQUEST_TIMEOUT_S", "1.5", "request_timeout_s", 1.5),
         ("VLM_USAGE_DETAILS", "false", "usage_details", False),
+        ("VLM_DATA_DIR", "/srv/lookout", "data_dir", Path("/srv/lookout")),
+        ("VLM_SINKS", SINKS, "sinks", {"ops": NotifyTarget(WebhookSink("https://a/", "key"))}),
+        ("VLM_DEFAULT_NOTIFY", "[]", "default_notify", ()),
+        (
+            "VLM_DEFAULT_NOTIFY",
+            '[{"apprise": "ntfy://a", "on": ["end"]}]',
+            "default_notify",
+            (NotifyTarget(AppriseSink("ntfy://a"), ("end",)),),
+        ),
         ("VLM_QUANTIZATION", "nf4", "quantization", "nf4"),
         ("VLM_CORS_ORIGINS", "https://a, https://b,,", "cors_origins", ("https://a", "https://b")),
         ("VLM_MODEL_ALIASES", "one", "model_aliases", ("one",)),
@@ -52,6 +66,34 @@ def test_keys_are_secret() -> None:
     assert [key.get_secret_value() for key in settings.api_keys] == ["sesame", "poppy"]
     assert "sesame" not in repr(settings)
     assert Settings(api_keys=settings.api_keys) == settings
+
+
+def test_named_sinks_may_be_told_by_default_and_are_not_shown() -> None:
+    settings = read_settings({"VLM_SINKS": SINKS, "VLM_DEFAULT_NOTIFY": '["ops"]'})
+    assert settings.default_notify == (NotifyTarget(NamedSink("ops")),)
+    assert "key" not in repr(settings).replace("api_keys", "").replace("_keepalive_s", "")
+    assert "https://a" not in repr(settings)
+    secret_url = read_settings({"VLM_DATABASE_URL": "postgresql://u:hunter2@h/d"})
+    assert "hunter2" not in repr(secret_url)
+
+
+@pytest.mark.parametrize(
+    ("variable", "text", "needle"),
+    [
+        ("VLM_SINKS", "hunter2", "expected JSON"),
+        ("VLM_SINKS", '["hunter2"]', "expected an object"),
+        ("VLM_SINKS", '{"a": "hunter2"}', "not names"),
+        ("VLM_SINKS", '{"a": {"uri": "hunter2"}}', "expected a name"),
+        ("VLM_DEFAULT_NOTIFY", '{"hunter2": 1}', "expected a list"),
+        ("VLM_DEFAULT_NOTIFY", '["hunter2"]', "VLM_SINKS does not have"),
+        ("VLM_DEFAULT_NOTIFY", '[{"url": "hunter2"}]', "expected a URL"),
+    ],
+)
+def test_wrong_sinks_are_told_without_their_values(variable: str, text: str, needle: str) -> None:
+    told = problems(**{variable: text})
+    assert told.startswith(f"{variable}: ")
+    assert needle in told
+    assert "hunter2" not in told
 
 
 def test_every_wrong_variable_is_named_and_no_value_is_shown() -> None:
