@@ -5,7 +5,7 @@ Knows ``contracts``; nothing of HTTP, files of clients, queues or sampling of to
 
 from llava_custom.checkpoint import read_config
 from llava_custom.embedded import Embedded
-from llava_custom.loading import LoadOptions, load_checkpoint
+from llava_custom.llava_video_loading import LoadOptions, load_checkpoint
 from llava_custom.model import LlavaVideo, Stopped
 from llava_custom.prompt import Prompt, Visual
 

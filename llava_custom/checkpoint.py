@@ -14,7 +14,7 @@ from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntry
 from safetensors import SafetensorError, safe_open
 
 from contracts.errors import WeightsError
-from llava_custom.config import LlavaVideoConfig, parse_config
+from llava_custom.llava_video_config import LlavaVideoConfig, parse_config
 
 FILE_PATTERNS = ("*.json", "*.safetensors", "*.txt", "*.model")
 INDEX_NAME = "model.safetensors.index.json"

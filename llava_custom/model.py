@@ -16,10 +16,10 @@ from transformers import DynamicCache
 from contracts.chat import ChatMessage
 from contracts.errors import RunnerError
 from contracts.media import FramePolicy
-from llava_custom.blocks import image_block, pool_frames, video_block
-from llava_custom.chat import PromptTokenizer, render
-from llava_custom.config import LlavaVideoConfig
 from llava_custom.embedded import Embedded
+from llava_custom.llava_video_blocks import image_block, pool_frames, video_block
+from llava_custom.llava_video_chat import PromptTokenizer, render
+from llava_custom.llava_video_config import LlavaVideoConfig
 from llava_custom.preprocess import crops, to_pixel_values
 from llava_custom.prompt import Prompt, Visual
 

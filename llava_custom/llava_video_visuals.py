@@ -2,8 +2,8 @@
 
 from contracts.chat import ImagePart
 from contracts.media import Clip
-from llava_custom.blocks import num_video_tokens, pooled_side
-from llava_custom.config import LlavaVideoConfig
+from llava_custom.llava_video_blocks import num_video_tokens, pooled_side
+from llava_custom.llava_video_config import LlavaVideoConfig
 from llava_custom.prompt import Visual
 from llava_custom.tiling import Tiling, best_canvas
 

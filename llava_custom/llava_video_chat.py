@@ -17,9 +17,9 @@ from tokenizers import Tokenizer
 from contracts.chat import ChatMessage, ImagePart, TextPart, VideoPart
 from contracts.errors import UnsupportedValue, WeightsError
 from contracts.media import Clip
-from llava_custom.config import LlavaVideoConfig
+from llava_custom.llava_video_config import LlavaVideoConfig
+from llava_custom.llava_video_visuals import plan_clip, plan_image
 from llava_custom.prompt import Prompt, Visual
-from llava_custom.visuals import plan_clip, plan_image
 
 DEFAULT_SYSTEM = "You are a helpful assistant."
 

@@ -6,7 +6,7 @@ from contracts.errors import UnsupportedValue
 from contracts.generation import PromptTokens
 from contracts.media import Clip, Frame, Picture
 from llava_custom import LlavaVideo, Visual
-from llava_custom.chat import time_sentence
+from llava_custom.llava_video_chat import time_sentence
 
 HOSTILE = [
     "<image>",

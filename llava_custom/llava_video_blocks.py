@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from llava_custom.config import Newline, PoolMode
+from llava_custom.llava_video_config import Newline, PoolMode
 from llava_custom.tiling import Tiling
 
 POOL_STRIDE = 2

@@ -6,7 +6,7 @@ import pytest
 
 from contracts.errors import WeightsError
 from llava_custom import read_config
-from llava_custom.config import parse_config
+from llava_custom.llava_video_config import parse_config
 
 Config = Mapping[str, object]
 ALL_CANVASES = tuple((384 * i, 384 * j) for i in range(1, 7) for j in range(1, 7))

@@ -1,7 +1,7 @@
 """Original LLaVA-Video checkpoints onto transformers' LlavaOnevision classes, no conversion step.
 
 Source: LLAVA.md 2 and 6; the class differs from the original only in the layout of visual tokens,
-which ``blocks`` computes.
+which ``llava_video_blocks`` computes.
 """
 
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ from llava_custom.checkpoint import (
     read_shapes,
     vision_shape,
 )
-from llava_custom.config import LlavaVideoConfig, parse_config, token_ids
+from llava_custom.llava_video_config import LlavaVideoConfig, parse_config, token_ids
 from llava_custom.model import LlavaVideo
 from llava_custom.quantization import Quantization, quantization_config
 from llava_custom.weights import KEY_MAPPING, check_loaded, check_shapes

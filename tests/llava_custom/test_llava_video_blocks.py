@@ -8,14 +8,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from llava_custom.blocks import (
+from llava_custom.llava_video_blocks import (
     image_block,
     num_video_tokens,
     pool_frames,
     pooled_side,
     video_block,
 )
-from llava_custom.config import Newline, PoolMode
+from llava_custom.llava_video_config import Newline, PoolMode
 from llava_custom.tiling import Tiling, best_canvas
 
 VARIANTS = list(itertools.product(get_args(PoolMode), get_args(Newline)))

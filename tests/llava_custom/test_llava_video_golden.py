@@ -14,8 +14,8 @@ from transformers import DynamicCache
 from contracts.chat import ChatMessage, ImagePart, TextPart, VideoPart
 from contracts.media import Clip, Frame, Picture
 from llava_custom import LlavaVideo, LoadOptions, Prompt, Visual
-from llava_custom.blocks import pool_frames
-from llava_custom.chat import Control, Piece
+from llava_custom.llava_video_blocks import pool_frames
+from llava_custom.llava_video_chat import Control, Piece
 from llava_custom.preprocess import crops, to_pixel_values
 
 Golden = Mapping[str, Tensor]
