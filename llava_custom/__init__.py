@@ -3,19 +3,21 @@
 Knows ``contracts``; nothing of HTTP, files of clients, queues or sampling of tokens.
 """
 
-from llava_custom.checkpoint import read_config
 from llava_custom.embedded import Embedded
-from llava_custom.llava_video_loading import LoadOptions, load_checkpoint
-from llava_custom.model import LlavaVideo, Stopped
+from llava_custom.families import knows, load_checkpoint, read_config
+from llava_custom.load_options import LoadOptions
+from llava_custom.model import VisionLanguageModel
 from llava_custom.prompt import Prompt, Visual
+from llava_custom.vision_tower import Stopped
 
 __all__ = [
     "Embedded",
-    "LlavaVideo",
     "LoadOptions",
     "Prompt",
     "Stopped",
+    "VisionLanguageModel",
     "Visual",
+    "knows",
     "load_checkpoint",
     "read_config",
 ]

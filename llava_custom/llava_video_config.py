@@ -1,6 +1,6 @@
 """What a LLaVA-Video config.json says, checked: whatever this program cannot run is refused by key.
 
-Knows nothing of tensors; ``checkpoint`` compares this with the shapes in the weight files.
+Knows nothing of tensors; ``llava_video_weights`` compares this with the shapes in the files.
 """
 
 import ast
@@ -9,13 +9,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, cast
 
-from contracts.errors import WeightsError
+from llava_custom.config_fields import ConfigFields
+from llava_custom.text_config import context_length, text_options
 
 PoolMode = Literal["bilinear", "average", "max"]
 Newline = Literal["grid", "frame", "one_token", "no_token"]
 ImageMode = Literal["tiles", "pad", "squash"]
 
-ARCHITECTURE = "LlavaQwenForCausalLM"
 DEFAULT_NUM_FRAMES = 16
 SIGLIP_SO400M_NUM_HEADS = 16
 
@@ -33,18 +33,6 @@ REQUIRED: Mapping[str, str] = {
     "mm_projector_type": "mlp2x_gelu",
     "mm_patch_merge_type": "spatial_unpad",
 }
-TEXT_SIZES = (
-    "vocab_size",
-    "hidden_size",
-    "intermediate_size",
-    "num_hidden_layers",
-    "num_attention_heads",
-    "num_key_value_heads",
-    "max_position_embeddings",
-)
-DIVISORS = (("num_attention_heads", "hidden_size"), ("num_key_value_heads", "num_attention_heads"))
-TEXT_NUMBERS = ("rms_norm_eps", "rope_theta")
-TEXT_OPTIONS = ("tie_word_embeddings", "bos_token_id", "eos_token_id")
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,134 +81,59 @@ def parse_config(config: Mapping[str, object]) -> LlavaVideoConfig:
 
     Source: LLAVA.md 1.1; LLaVA-NeXT llava/train/train.py @ df179663 for the defaults.
     """
-    _check_architecture(config)
-    _check_supported(config)
-    image_size_px, patch_size_px = _tower_sizes(config)
-    image_mode, max_tiles = _image_mode(config)
+    fields = ConfigFields(config)
+    fields.require(REQUIRED)
+    fields.check(SUPPORTED)
+    if config.get("mm_resampler_type"):
+        raise fields.refusal("mm_resampler_type", "supported: none at all")
+    image_size_px, patch_size_px = _tower_sizes(fields)
+    image_mode, max_tiles = _image_mode(fields)
     return LlavaVideoConfig(
-        text=_text_options(config),
+        text=text_options(fields),
         image_size_px=image_size_px,
         patch_size_px=patch_size_px,
-        num_vision_heads=_size(config, "mm_vision_num_attention_heads", SIGLIP_SO400M_NUM_HEADS),
+        num_vision_heads=fields.size("mm_vision_num_attention_heads", SIGLIP_SO400M_NUM_HEADS),
         image_mode=image_mode,
         max_tiles=max_tiles,
-        canvases_wh=_canvases(config, image_size_px) if image_mode == "tiles" else (),
+        canvases_wh=_canvases(fields, image_size_px) if image_mode == "tiles" else (),
         pool_mode=cast(PoolMode, config.get("mm_spatial_pool_mode") or "bilinear"),
         newline=cast(Newline, config.get("mm_newline_position") or "one_token"),
-        num_frames=_size(config, "num_video_frames", DEFAULT_NUM_FRAMES),
-        context_length=_context_length(config),
-        eos_token_ids=token_ids(config, "eos_token_id"),
+        num_frames=fields.size("num_video_frames", DEFAULT_NUM_FRAMES),
+        context_length=context_length(fields),
+        eos_token_ids=fields.token_ids("eos_token_id"),
     )
 
 
-def token_ids(config: Mapping[str, object], key: str) -> frozenset[int]:
-    """The token ids under a key that holds one id, a list of them, or nothing."""
-    value = config.get(key)
-    ids = value if isinstance(value, list) else [] if value is None else [value]
-    if not all(isinstance(token_id, int) for token_id in ids):
-        raise WeightsError(f"{key} is {value!r}; expected a token id or a list of them")
-    return frozenset(ids)
-
-
-def _check_architecture(config: Mapping[str, object]) -> None:
-    architectures = config.get("architectures")
-    names = architectures if isinstance(architectures, list) else []
-    if ARCHITECTURE in names:
-        return
-    raise WeightsError(
-        f"architectures is {architectures!r}; expected [{ARCHITECTURE!r}]. {_advice(config, names)}"
-    )
-
-
-def _advice(config: Mapping[str, object], names: list[object]) -> str:
-    if config.get("image_encoder") or config.get("video_encoder") or config.get("dynamic_s2"):
-        return "This looks like NVILA, which is not supported."
-    if "LlavaLlamaModel" in names:
-        return "This looks like VILA, which is not supported."
-    if "LlavaOnevisionForConditionalGeneration" in names:
-        return "This is a converted checkpoint; take the original one, as lmms-lab publishes it."
-    return "Supported are LLaVA-Video checkpoints in their original layout."
-
-
-def _check_supported(config: Mapping[str, object]) -> None:
-    for key, expected in REQUIRED.items():
-        if config.get(key) != expected:
-            raise WeightsError(f"{key} is {config.get(key)!r}; supported: {expected!r}")
-    for key, allowed in SUPPORTED.items():
-        value = config.get(key)
-        if value is not None and value not in allowed:
-            raise WeightsError(f"{key} is {value!r}; supported: {_listed(allowed)}")
-    if config.get("mm_resampler_type"):
-        raise WeightsError(
-            f"mm_resampler_type is {config['mm_resampler_type']!r}; supported: none at all"
-        )
-
-
-def _listed(values: tuple[object, ...]) -> str:
-    return ", ".join(repr(value) for value in values)
-
-
-def _size(config: Mapping[str, object], key: str, default: int | None = None) -> int:
-    value = config.get(key)
-    if value is None and default is not None:
-        return default
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise WeightsError(f"{key} is {value!r}; expected a whole number above 0")
-    return value
-
-
-def _text_options(config: Mapping[str, object]) -> Mapping[str, object]:
-    sizes = {key: _size(config, key) for key in TEXT_SIZES}
-    numbers: dict[str, object] = {}
-    for key in TEXT_NUMBERS:
-        value = config.get(key)
-        if not isinstance(value, int | float) or value <= 0:
-            raise WeightsError(f"{key} is {value!r}; expected a number above 0")
-        numbers[key] = float(value)
-    for part, whole in DIVISORS:
-        if sizes[whole] % sizes[part]:
-            raise WeightsError(f"{part} is {sizes[part]}; it has to divide {whole} {sizes[whole]}")
-    options = {key: config[key] for key in TEXT_OPTIONS if config.get(key) is not None}
-    return {**sizes, **numbers, "tie_word_embeddings": False, **options}
-
-
-def _context_length(config: Mapping[str, object]) -> int:
-    positions = _size(config, "max_position_embeddings")
-    return min(positions, _size(config, "tokenizer_model_max_length", positions))
-
-
-def _tower_sizes(config: Mapping[str, object]) -> tuple[int, int]:
-    name = config.get("mm_vision_tower")
+def _tower_sizes(fields: ConfigFields) -> tuple[int, int]:
+    name = fields.values.get("mm_vision_tower")
     match = re.search(r"patch(\d+)-(\d+)$", name) if isinstance(name, str) else None
     if match is None:
-        raise WeightsError(f"mm_vision_tower is {name!r}; expected a name like ...patch14-384")
+        raise fields.refusal("mm_vision_tower", "expected a name like ...patch14-384")
     patch_size_px, image_size_px = int(match[1]), int(match[2])
     if not 0 < patch_size_px <= image_size_px:
-        raise WeightsError(f"mm_vision_tower is {name!r}; its patches do not fit in its picture")
+        raise fields.refusal("mm_vision_tower", "its patches do not fit in its picture")
     return image_size_px, patch_size_px
 
 
-def _image_mode(config: Mapping[str, object]) -> tuple[ImageMode, int | None]:
-    value = config.get("image_aspect_ratio")
+def _image_mode(fields: ConfigFields) -> tuple[ImageMode, int | None]:
+    value = fields.values.get("image_aspect_ratio")
     if value is None or value == "square":
         return "squash", None
     if value == "pad":
         return "pad", None
     match = re.fullmatch(r"anyres(?:_max_([1-9]\d*))?", value) if isinstance(value, str) else None
     if match is None:
-        raise WeightsError(
-            f"image_aspect_ratio is {value!r}; supported: anyres, anyres_max_<n>, pad, square"
-        )
+        message = "supported: anyres, anyres_max_<n>, pad, square"
+        raise fields.refusal("image_aspect_ratio", message)
     return "tiles", int(match[1]) if match[1] else None
 
 
-def _canvases(config: Mapping[str, object], tile_px: int) -> tuple[tuple[int, int], ...]:
-    value = config.get("image_grid_pinpoints")
-    pairs = _pairs(value, tile_px)
+def _canvases(fields: ConfigFields, tile_px: int) -> tuple[tuple[int, int], ...]:
+    pairs = _pairs(fields.values.get("image_grid_pinpoints"), tile_px)
     if not pairs or any(n < tile_px or n % tile_px for pair in pairs for n in pair):
-        raise WeightsError(
-            f"image_grid_pinpoints is {str(value)[:80]}; expected (1x1),...,(6x6) or a list of "
-            f"[width, height] in multiples of {tile_px}"
+        raise fields.refusal(
+            "image_grid_pinpoints",
+            f"expected (1x1),...,(6x6) or a list of [width, height] in multiples of {tile_px}",
         )
     return pairs
 

@@ -4,11 +4,9 @@ Source: LLAVA.md 2 and 6; the class differs from the original only in the layout
 which ``llava_video_blocks`` computes.
 """
 
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Literal
 
-import torch
 from transformers import (
     LlavaOnevisionConfig,
     LlavaOnevisionForConditionalGeneration,
@@ -17,79 +15,62 @@ from transformers import (
     Qwen2Tokenizer,
     SiglipVisionConfig,
 )
-from transformers.utils import is_flash_attn_2_available
 
 from contracts.errors import WeightsError
-from llava_custom.checkpoint import (
-    VisionShape,
-    find_directory,
-    read_json,
-    read_shapes,
-    vision_shape,
-)
-from llava_custom.llava_video_config import LlavaVideoConfig, parse_config, token_ids
-from llava_custom.model import LlavaVideo
-from llava_custom.quantization import Quantization, quantization_config
-from llava_custom.weights import KEY_MAPPING, check_loaded, check_shapes
+from contracts.media import FramePolicy
+from llava_custom.checkpoint import generation_eos_ids, read_json, read_shapes
+from llava_custom.language_model import LanguageModel
+from llava_custom.llava_video_chat import TURN_BEGINS, TURN_ENDS, render
+from llava_custom.llava_video_config import LlavaVideoConfig, parse_config
+from llava_custom.llava_video_encoder import LlavaVideoEncoder
+from llava_custom.llava_video_weights import KEY_MAPPING, VisionShape, original_name, vision_shape
+from llava_custom.load_options import LoadOptions, attention_kernel
+from llava_custom.model import VisionLanguageModel
+from llava_custom.prompt_tokenizer import PromptTokenizer, check_vocabulary
+from llava_custom.quantization import quantization_config
+from llava_custom.weights import check_loaded, check_shapes, network_shapes
 
 VOCABULARY_FILES = ("vocab.json", "merges.txt")
 
-Attention = Literal["auto", "sdpa", "flash_attention_2", "eager"]
 
-
-@dataclass(frozen=True, slots=True)
-class LoadOptions:
-    """How a checkpoint is loaded.
-
-    Attributes:
-        quantization: Precision of the language model's linear layers.
-        attention: Attention kernel; auto takes flash-attn where it can run, else sdpa.
-        device: ``cpu``, ``cuda``, ``cuda:1``, ...
-        dtype: Of weights that are not quantised, and of the arithmetic.
-        vision_chunk: Pictures the vision tower takes at once.
-    """
-
-    quantization: Quantization = "none"
-    attention: Attention = "auto"
-    device: str = "cpu"
-    dtype: torch.dtype = torch.float32
-    vision_chunk: int = 16
-
-
-def load_checkpoint(path: str, options: LoadOptions) -> LlavaVideo:
-    """Load a LLaVA-Video checkpoint in its original layout.
-
-    Args:
-        path: A directory, or a hub id whose files are downloaded or cached.
-        options: Precision, device and kernels.
-
-    Raises:
-        WeightsError: The checkpoint cannot be run, does not fit its architecture (every tensor
-            too many, too few or of a wrong shape is named), or an option cannot be met here.
-    """
-    directory = find_directory(path)
-    config = parse_config(read_json(directory / "config.json"))
+def load_llava_video(directory: Path, options: LoadOptions) -> VisionLanguageModel:
+    """Load a LLaVA-Video checkpoint in its original layout; see ``load_checkpoint``."""
+    config = read_llava_video_config(directory)
     tokenizer = _load_tokenizer(directory, config)
-    generation = directory / "generation_config.json"
-    eos_token_ids = token_ids(read_json(generation), "eos_token_id") if generation.exists() else ()
-    return LlavaVideo(
-        network=_load_network(directory, config, options),
+    prompt_tokenizer = PromptTokenizer(tokenizer, (TURN_BEGINS, TURN_ENDS))
+    network = _load_network(directory, config, options)
+    size_wh = (config.image_size_px, config.image_size_px)
+    return VisionLanguageModel(
+        render=partial(render, config=config),
+        prompt_tokenizer=prompt_tokenizer,
+        encoder=LlavaVideoEncoder(network, config, chunk=options.vision_chunk),
+        language=LanguageModel(network.model.language_model, network.lm_head),
         tokenizer=tokenizer,
-        config=config,
-        eos_token_ids=config.eos_token_ids.union(eos_token_ids),
-        device=torch.device(options.device),
-        vision_chunk=options.vision_chunk,
+        context_length=config.context_length,
+        frame_policy=FramePolicy(config.num_frames, size_wh),
+        eos_token_ids=config.eos_token_ids
+        | generation_eos_ids(directory)
+        | {prompt_tokenizer.id_of(TURN_ENDS)},
+        network=network,
     )
+
+
+def read_llava_video_config(directory: Path) -> LlavaVideoConfig:
+    """Read and check config.json."""
+    return parse_config(read_json(directory, "config.json"))
 
 
 def _load_network(
     directory: Path, config: LlavaVideoConfig, options: LoadOptions
 ) -> LlavaOnevisionForConditionalGeneration:
     quantization = quantization_config(options.quantization, options.device, config.text)
-    attention = _attention(options)
+    attention = attention_kernel(options)
     shapes = read_shapes(directory)
     network_config = _network_config(vision_shape(shapes, config), config)
-    check_shapes(shapes, network_config)
+    expected = network_shapes(
+        lambda: LlavaOnevisionForConditionalGeneration(network_config), original_name
+    )
+    check_shapes(shapes, expected, {"lm_head.weight"} if config.text["tie_word_embeddings"] else ())
     network, loaded = LlavaOnevisionForConditionalGeneration.from_pretrained(
         directory,
         config=network_config,
@@ -100,7 +81,7 @@ def _load_network(
         attn_implementation=attention,
         output_loading_info=True,
     )
-    check_loaded(loaded)
+    check_loaded(loaded, original_name)
     return network.eval()
 
 
@@ -130,21 +111,5 @@ def _load_tokenizer(directory: Path, config: LlavaVideoConfig) -> PreTrainedToke
         tokenizer = tokenizer_class.from_pretrained(directory)
     except Exception as exc:  # the tokenizers library raises nothing narrower
         raise WeightsError("the tokenizer's files are damaged") from exc
-    vocab_size, num_tokens = config.text["vocab_size"], 1 + max(tokenizer.get_vocab().values())
-    if num_tokens > vocab_size:
-        raise WeightsError(f"vocab_size is {vocab_size}; the tokenizer has {num_tokens} tokens")
+    check_vocabulary(tokenizer, config.text["vocab_size"])
     return tokenizer
-
-
-def _attention(options: LoadOptions) -> str:
-    # flash-attn has kernels for CUDA and half precision alone.
-    is_half = options.dtype in (torch.bfloat16, torch.float16)
-    can_flash = is_flash_attn_2_available() and options.device.startswith("cuda") and is_half
-    if options.attention == "flash_attention_2" and not can_flash:
-        raise WeightsError(
-            "attention flash_attention_2 needs flash-attn, a CUDA device and bfloat16 or float16; "
-            "use sdpa or auto"
-        )
-    if options.attention == "auto":
-        return "flash_attention_2" if can_flash else "sdpa"
-    return options.attention

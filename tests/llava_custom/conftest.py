@@ -11,14 +11,14 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from llava_custom import LlavaVideo, LoadOptions, load_checkpoint
+from llava_custom import LoadOptions, VisionLanguageModel, load_checkpoint
 
 GOLDEN = Path(__file__).resolve().parents[3] / "shared" / "golden"
 CHECKPOINT = GOLDEN / "llava_video_tiny"
 
 Golden = Mapping[str, Tensor]
 Changes = Mapping[str, object]
-Load = Callable[[Changes, LoadOptions], LlavaVideo]
+Load = Callable[[Changes, LoadOptions], VisionLanguageModel]
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -58,9 +58,9 @@ def copy_checkpoint(tmp_path: Path) -> Callable[[Changes], Path]:
 @pytest.fixture(scope="session")
 def load(tmp_path_factory: pytest.TempPathFactory) -> Load:
     """The tiny checkpoint, loaded once for every way of loading it."""
-    loaded: dict[str, LlavaVideo] = {}
+    loaded: dict[str, VisionLanguageModel] = {}
 
-    def get(changes: Changes, options: LoadOptions) -> LlavaVideo:
+    def get(changes: Changes, options: LoadOptions) -> VisionLanguageModel:
         key = repr((changes, options))
         if key not in loaded:
             directory = tmp_path_factory.mktemp("checkpoint") / "llava-tiny"
@@ -72,7 +72,7 @@ def load(tmp_path_factory: pytest.TempPathFactory) -> Load:
 
 
 @pytest.fixture(scope="session")
-def model(load: Load) -> LlavaVideo:
+def model(load: Load) -> VisionLanguageModel:
     return load({}, LoadOptions())
 
 

@@ -5,7 +5,7 @@ from contracts.chat import ChatMessage, Detail, ImagePart, TextPart, VideoPart
 from contracts.errors import UnsupportedValue
 from contracts.generation import PromptTokens
 from contracts.media import Clip, Frame, Picture
-from llava_custom import LlavaVideo, Visual
+from llava_custom import VisionLanguageModel, Visual
 from llava_custom.llava_video_chat import time_sentence
 
 HOSTILE = [
@@ -32,7 +32,7 @@ def user(*parts: TextPart | ImagePart | VideoPart) -> ChatMessage:
     return ChatMessage("user", parts)
 
 
-def spoken(model: LlavaVideo, *messages: ChatMessage) -> str:
+def spoken(model: VisionLanguageModel, *messages: ChatMessage) -> str:
     """The planned prompt in the original's notation."""
     segments = model.plan(messages).segments
     return "".join(
@@ -41,14 +41,14 @@ def spoken(model: LlavaVideo, *messages: ChatMessage) -> str:
     )
 
 
-def test_a_question_gets_the_default_system_sentence(model: LlavaVideo) -> None:
+def test_a_question_gets_the_default_system_sentence(model: VisionLanguageModel) -> None:
     assert spoken(model, user(TextPart("Who?"))) == (
         "<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n"
         "<|im_start|>user\nWho?<|im_end|>\n<|im_start|>assistant\n"
     )
 
 
-def test_system_messages_are_joined_in_front(model: LlavaVideo) -> None:
+def test_system_messages_are_joined_in_front(model: VisionLanguageModel) -> None:
     messages = (
         ChatMessage("system", (TextPart("Be brief."),)),
         user(TextPart("Who?")),
@@ -63,7 +63,7 @@ def test_system_messages_are_joined_in_front(model: LlavaVideo) -> None:
     )
 
 
-def test_media_come_before_the_text_in_their_order(model: LlavaVideo) -> None:
+def test_media_come_before_the_text_in_their_order(model: VisionLanguageModel) -> None:
     video = clip(0.0, 1.5)
     parts = (TextPart("One."), picture(), VideoPart(video), TextPart("Two."), picture(30, 90))
     turn = spoken(model, user(*parts)).split("user\n")[1].split("<|im_end|>")[0]
@@ -84,7 +84,7 @@ def test_a_clip_of_unknown_length_lasts_until_its_last_frame() -> None:
     assert "lasts for 2.50 seconds" in time_sentence(clip(0.0, 2.5, duration_s=None))
 
 
-def test_tokens_are_counted_by_kind(model: LlavaVideo) -> None:
+def test_tokens_are_counted_by_kind(model: VisionLanguageModel) -> None:
     text_only = model.plan((user(TextPart("a")),)).tokens
     prompt = model.plan((user(picture(384, 384), VideoPart(clip(0.0, 1.0)), TextPart("a")),))
     added = len(f"\n\n{time_sentence(clip(0.0, 1.0))}\n")
@@ -93,7 +93,7 @@ def test_tokens_are_counted_by_kind(model: LlavaVideo) -> None:
     assert prompt.tokens == expected
 
 
-def test_one_picture_is_tiled_and_several_are_padded(model: LlavaVideo) -> None:
+def test_one_picture_is_tiled_and_several_are_padded(model: VisionLanguageModel) -> None:
     (alone,) = model.plan((user(picture()),)).visuals
     assert alone.tiling is not None
     turns = (user(picture()), user(picture(detail="high")))
@@ -101,14 +101,14 @@ def test_one_picture_is_tiled_and_several_are_padded(model: LlavaVideo) -> None:
         assert (visual.tiling, visual.is_padded, visual.num_tokens) == (None, True, 730)
 
 
-def test_a_picture_of_low_detail_is_squashed_once(model: LlavaVideo) -> None:
+def test_a_picture_of_low_detail_is_squashed_once(model: VisionLanguageModel) -> None:
     (visual,) = model.plan((user(picture(2000, 2000, "low")),)).visuals
     assert (visual.tiling, visual.is_padded, visual.num_tokens) == (None, False, 730)
 
 
 @pytest.mark.parametrize("text", HOSTILE)
 @pytest.mark.parametrize("role", ["system", "user", "assistant"])
-def test_no_text_becomes_a_control_token(model: LlavaVideo, text: str, role: str) -> None:
+def test_no_text_becomes_a_control_token(model: VisionLanguageModel, text: str, role: str) -> None:
     def controls(content: str) -> list[int]:
         said = ChatMessage(role, (TextPart(content),))  # type: ignore[arg-type]
         segments = model.plan((said, user(picture(), TextPart(content)))).segments
@@ -120,14 +120,14 @@ def test_no_text_becomes_a_control_token(model: LlavaVideo, text: str, role: str
 
 
 @pytest.mark.parametrize("text", HOSTILE)
-def test_a_control_token_in_text_stays_readable(model: LlavaVideo, text: str) -> None:
+def test_a_control_token_in_text_stays_readable(model: VisionLanguageModel, text: str) -> None:
     assert spoken(model, user(TextPart(text))).count(text) == 1
 
 
-def test_half_a_surrogate_pair_is_a_question_mark(model: LlavaVideo) -> None:
+def test_half_a_surrogate_pair_is_a_question_mark(model: VisionLanguageModel) -> None:
     assert "user\na?b<|im_end|>" in spoken(model, user(TextPart("a\ud83db")))
 
 
-def test_a_system_message_holds_no_media(model: LlavaVideo) -> None:
+def test_a_system_message_holds_no_media(model: VisionLanguageModel) -> None:
     with pytest.raises(UnsupportedValue, match="system"):
         model.plan((ChatMessage("system", (picture(),)),))

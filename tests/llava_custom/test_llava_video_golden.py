@@ -13,13 +13,15 @@ from transformers import DynamicCache
 
 from contracts.chat import ChatMessage, ImagePart, TextPart, VideoPart
 from contracts.media import Clip, Frame, Picture
-from llava_custom import LlavaVideo, LoadOptions, Prompt, Visual
+from llava_custom import LoadOptions, Prompt, VisionLanguageModel, Visual
 from llava_custom.llava_video_blocks import pool_frames
-from llava_custom.llava_video_chat import Control, Piece
+from llava_custom.llava_video_chat import TURN_BEGINS, TURN_ENDS
 from llava_custom.preprocess import crops, to_pixel_values
+from llava_custom.prompt_tokenizer import Piece
+from llava_custom.vision_tower import patch_features
 
 Golden = Mapping[str, Tensor]
-Load = Callable[[Mapping[str, object], LoadOptions], LlavaVideo]
+Load = Callable[[Mapping[str, object], LoadOptions], VisionLanguageModel]
 
 PLACEHOLDER_ID = -200
 PIXELS, FEATURES, LOGITS = 1e-6, 1e-4, 1e-4
@@ -46,16 +48,18 @@ def vectors(case: str, golden: Callable[[str], Golden]) -> Golden:
 
 
 @pytest.fixture
-def model(case: str, options: LoadOptions, load: Load) -> LlavaVideo:
+def model(case: str, options: LoadOptions, load: Load) -> VisionLanguageModel:
     return load(CHANGES[case], options)
 
 
 @pytest.fixture
-def prompt(case: str, model: LlavaVideo, vectors: Golden, cases: Mapping[str, Any]) -> Prompt:
+def prompt(
+    case: str, model: VisionLanguageModel, vectors: Golden, cases: Mapping[str, Any]
+) -> Prompt:
     if case == "text_only":
         return Prompt((tuple(vectors["input_ids"].tolist()),))
     visuals = model.plan((ChatMessage("user", tuple(media(vectors))),)).visuals
-    return model._prompt_tokenizer.tokenize(pieces(cases[case]["prompt"], visuals))
+    return model.prompt_tokenizer.tokenize(pieces(cases[case]["prompt"], visuals))
 
 
 @dataclass(frozen=True)
@@ -75,7 +79,7 @@ def readings() -> dict[tuple[int, str], Reading]:
 
 @pytest.fixture
 def reading(
-    case: str, model: LlavaVideo, prompt: Prompt, readings: dict[tuple[int, str], Reading]
+    case: str, model: VisionLanguageModel, prompt: Prompt, readings: dict[tuple[int, str], Reading]
 ) -> Reading:
     """What a model makes of a case, computed once."""
     key = (id(model), case)
@@ -83,7 +87,7 @@ def reading(
         blocks = [model.encode(visual) for visual in prompt.visuals]
         inputs_embeds = model.embed(prompt, blocks).inputs_embeds
         kv_cache = model.new_kv_cache()
-        hidden = model.hidden_states(inputs_embeds, kv_cache)
+        hidden = model.language.hidden_states(inputs_embeds, kv_cache)
         readings[key] = Reading(blocks, inputs_embeds, hidden, kv_cache)
     return readings[key]
 
@@ -104,7 +108,7 @@ def media(vectors: Golden) -> Iterator[ImagePart | VideoPart]:
 def pieces(prompt: str, visuals: Iterable[Visual]) -> Iterator[Piece]:
     """A prompt in the original's notation: control tokens in the text, ``<image>`` for media."""
     remaining = iter(visuals)
-    controls = {control.value: control for control in Control}
+    controls = {control.token: control for control in (TURN_BEGINS, TURN_ENDS)}
     for text in re.split(r"(<image>|<\|im_start\|>|<\|im_end\|>)", prompt):
         yield next(remaining) if text == "<image>" else controls.get(text, text)
 
@@ -123,9 +127,11 @@ def penalised(logits: Tensor, used: list[int], penalty: float) -> Tensor:
     return scores
 
 
-def greedy(model: LlavaVideo, reading: Reading, num_tokens: int, penalty: float) -> list[int]:
+def greedy(
+    model: VisionLanguageModel, reading: Reading, num_tokens: int, penalty: float
+) -> list[int]:
     kv_cache = deepcopy(reading.kv_cache)
-    logits = model.logits(reading.hidden[:, -1])
+    logits = model.language.logits(reading.hidden[:, -1])
     token_ids: list[int] = []
     while len(token_ids) < num_tokens:
         chosen = penalised(logits, token_ids, penalty).argmax(-1)
@@ -158,7 +164,7 @@ def test_the_prompt_is_as_long_as_the_original_s(
 
 @pytest.mark.parametrize("case", ["image_anyres", "multi_image_pad"])
 def test_the_template_is_the_original_s(
-    case: str, model: LlavaVideo, vectors: Golden, cases: Mapping[str, Any], prompt: Prompt
+    case: str, model: VisionLanguageModel, vectors: Golden, cases: Mapping[str, Any], prompt: Prompt
 ) -> None:
     text = cases[case]["prompt"].rsplit("<image>\n", 1)[1].split("<|im_end|>")[0]
     planned = model.plan((ChatMessage("user", (*media(vectors), TextPart(text))),))
@@ -168,13 +174,13 @@ def test_the_template_is_the_original_s(
 
 @pytest.mark.parametrize("case", ["video_grid"])
 def test_a_clip_s_template_is_the_original_s_but_for_a_newline(
-    model: LlavaVideo, vectors: Golden, prompt: Prompt
+    model: VisionLanguageModel, vectors: Golden, prompt: Prompt
 ) -> None:
     text = TextPart("Please describe this video in detail.")
     planned = model.plan((ChatMessage("user", (*media(vectors), text)),))
     before, _, after = planned.segments
     assert isinstance(after, tuple)
-    newline = model._prompt_tokenizer.tokenize(["\n"]).segments[0]
+    newline = model.prompt_tokenizer.tokenize(["\n"]).segments[0]
     assert (before, after) == (prompt.segments[0], (*newline, *prompt.segments[2]))  # type: ignore[misc]
 
 
@@ -189,13 +195,13 @@ def test_pixels_are_the_original_s(prompt: Prompt, vectors: Golden) -> None:
 
 @pytest.mark.parametrize("case", ["video_grid"])
 def test_the_tower_the_projector_and_the_pool_are_the_original_s(
-    model: LlavaVideo, prompt: Prompt, vectors: Golden
+    model: VisionLanguageModel, prompt: Prompt, vectors: Golden
 ) -> None:
     first = next(crops(prompt.visuals[0]))
     pixel_values = to_pixel_values([first], size_px=384)
     with torch.inference_mode():
-        tower = model._tower(pixel_values)
-        projected = model._projector(tower)
+        tower = patch_features(model.network.model.vision_tower, pixel_values)
+        projected = model.network.model.multi_modal_projector(tower)
         pooled = pool_frames(projected, "bilinear")
     assert_close(tower[0], vectors["vision_tower_frame0"], FEATURES)
     assert_close(projected[0], vectors["projector_frame0"], FEATURES)
@@ -223,10 +229,12 @@ def test_several_pictures_are_embedded_in_their_places(reading: Reading, vectors
 
 
 @pytest.mark.parametrize("case", CHANGES)
-def test_logits_are_the_original_s(model: LlavaVideo, reading: Reading, vectors: Golden) -> None:
+def test_logits_are_the_original_s(
+    model: VisionLanguageModel, reading: Reading, vectors: Golden
+) -> None:
     hidden = reading.hidden[0]
     positions = vectors.get("logits_positions", torch.arange(len(hidden)))
-    assert_close(model.logits(hidden[positions]), vectors["logits"], LOGITS)
+    assert_close(model.language.logits(hidden[positions]), vectors["logits"], LOGITS)
 
 
 @pytest.mark.parametrize("case", [*VIDEOS, "image_anyres"])
@@ -234,7 +242,7 @@ def test_logits_are_the_original_s(model: LlavaVideo, reading: Reading, vectors:
     ("key", "penalty"), [("greedy_new_tokens", 1.0), ("greedy_new_tokens_rep105", 1.05)]
 )
 def test_greedy_answers_are_the_original_s(
-    model: LlavaVideo, reading: Reading, vectors: Golden, key: str, penalty: float
+    model: VisionLanguageModel, reading: Reading, vectors: Golden, key: str, penalty: float
 ) -> None:
     expected = vectors[key].tolist()
     assert greedy(model, reading, len(expected), penalty) == expected

@@ -9,10 +9,10 @@ from torch import Tensor
 
 from contracts.chat import ChatMessage, TextPart
 from contracts.errors import WeightsError
-from llava_custom import LlavaVideo, LoadOptions, load_checkpoint, read_config
+from llava_custom import LoadOptions, VisionLanguageModel, load_checkpoint, read_config
 
 Copy = Callable[[Mapping[str, object]], Path]
-Load = Callable[[Mapping[str, object], LoadOptions], LlavaVideo]
+Load = Callable[[Mapping[str, object], LoadOptions], VisionLanguageModel]
 
 TOWER = "model.vision_tower.vision_tower.vision_model."
 QUESTION = (ChatMessage("user", (TextPart("What is this?"),)),)
@@ -36,11 +36,13 @@ def refusal(path: str) -> str:
     return str(caught.value)
 
 
-def logits(model: LlavaVideo) -> Tensor:
+def logits(model: VisionLanguageModel) -> Tensor:
     return model.prefill(model.embed(model.plan(QUESTION), []), model.new_kv_cache())
 
 
-def test_one_file_loads_as_well_as_several(copy_checkpoint: Copy, model: LlavaVideo) -> None:
+def test_one_file_loads_as_well_as_several(
+    copy_checkpoint: Copy, model: VisionLanguageModel
+) -> None:
     single = load_checkpoint(rewrite(copy_checkpoint({}), {}), LoadOptions())
     torch.testing.assert_close(logits(single), logits(model), rtol=0, atol=1e-5)
 
@@ -160,7 +162,7 @@ def test_the_end_of_a_turn_ends_an_answer_whatever_the_config_says(copy_checkpoi
 
 
 def test_a_tokenizer_of_vocabulary_and_merges_gives_the_same_ids(
-    copy_checkpoint: Copy, model: LlavaVideo
+    copy_checkpoint: Copy, model: VisionLanguageModel
 ) -> None:
     checkpoint = copy_checkpoint({})
     rules = json.loads((checkpoint / "tokenizer.json").read_text())
@@ -171,7 +173,7 @@ def test_a_tokenizer_of_vocabulary_and_merges_gives_the_same_ids(
     assert other.plan(QUESTION).segments == model.plan(QUESTION).segments
 
 
-def test_a_tokenizer_never_cuts_a_prompt(copy_checkpoint: Copy, model: LlavaVideo) -> None:
+def test_a_tokenizer_never_cuts_a_prompt(copy_checkpoint: Copy, model: VisionLanguageModel) -> None:
     checkpoint = copy_checkpoint({})
     rules = json.loads((checkpoint / "tokenizer.json").read_text())
     cut = {"direction": "Right", "max_length": 4, "strategy": "LongestFirst", "stride": 0}
@@ -196,11 +198,11 @@ def test_a_tokenizer_without_control_tokens_is_refused(copy_checkpoint: Copy) ->
 def test_tied_embeddings_need_no_head(copy_checkpoint: Copy) -> None:
     checkpoint = copy_checkpoint({"tie_word_embeddings": True})
     tied = load_checkpoint(rewrite(checkpoint, {"lm_head.weight": None}), LoadOptions())
-    network = tied._network
+    network = tied.network
     assert network.lm_head.weight is network.model.language_model.embed_tokens.weight
 
 
-def test_half_precision_answers_in_float32(load: Load, model: LlavaVideo) -> None:
+def test_half_precision_answers_in_float32(load: Load, model: VisionLanguageModel) -> None:
     half = load({}, LoadOptions(dtype=torch.bfloat16))
     assert half.embed(half.plan(QUESTION), []).inputs_embeds.dtype == torch.bfloat16
     assert logits(half).dtype == torch.float32
@@ -212,6 +214,6 @@ def test_flash_attention_is_not_for_the_cpu(copy_checkpoint: Copy) -> None:
         load_checkpoint(str(copy_checkpoint({})), LoadOptions(attention="flash_attention_2"))
 
 
-def test_auto_is_sdpa_on_the_cpu(model: LlavaVideo) -> None:
-    assert model._network.config.text_config._attn_implementation == "sdpa"
-    assert model._network.config.vision_config._attn_implementation == "sdpa"
+def test_auto_is_sdpa_on_the_cpu(model: VisionLanguageModel) -> None:
+    assert model.network.config.text_config._attn_implementation == "sdpa"
+    assert model.network.config.vision_config._attn_implementation == "sdpa"

@@ -10,10 +10,11 @@ from torch import Tensor
 from contracts.chat import ChatMessage, Detail, ImagePart, Part, TextPart, VideoPart
 from contracts.errors import RunnerError
 from contracts.media import Clip, Frame, FramePolicy, Picture
-from llava_custom import Embedded, LlavaVideo, LoadOptions, Prompt, Stopped
+from llava_custom import Embedded, LoadOptions, Prompt, Stopped, VisionLanguageModel
 from llava_custom.prompt import Visual
+from llava_custom.vision_tower import patch_features
 
-Load = Callable[[Mapping[str, object], LoadOptions], LlavaVideo]
+Load = Callable[[Mapping[str, object], LoadOptions], VisionLanguageModel]
 
 RANDOM = np.random.default_rng(3)
 
@@ -29,53 +30,56 @@ def picture(width: int, height: int, detail: Detail = "auto") -> ImagePart:
     return ImagePart(Picture(rgb, width, height, "png"), detail)
 
 
-def plan(model: LlavaVideo, *parts: Part) -> Prompt:
+def plan(model: VisionLanguageModel, *parts: Part) -> Prompt:
     return model.plan((ChatMessage("user", parts),))
 
 
-def some_embeds(model: LlavaVideo, num_sequences: int = 1) -> Tensor:
+def some_embeds(model: VisionLanguageModel, num_sequences: int = 1) -> Tensor:
     generator = torch.Generator().manual_seed(5)
-    return torch.randn(num_sequences, 40, model.hidden_size, generator=generator)
+    return torch.randn(num_sequences, 40, model.language.hidden_size, generator=generator)
 
 
 def assert_close(left: Tensor, right: Tensor) -> None:
     torch.testing.assert_close(left, right, rtol=0, atol=1e-5)
 
 
-def test_the_model_says_what_it_is(model: LlavaVideo) -> None:
+def test_the_model_says_what_it_is(model: VisionLanguageModel) -> None:
     assert model.context_length == 32768
     assert model.frame_policy == FramePolicy(16, (384, 384))
-    assert (model.hidden_size, model.vocab_size) == (64, 272)
+    assert (model.language.hidden_size, model.vocab_size) == (64, 272)
     assert model.eos_token_ids == {256, 258}
 
 
 @pytest.mark.parametrize("wh", [(384, 384), (500, 384), (30, 1), (384, 1200), (900, 790)])
 @pytest.mark.parametrize("detail", ["auto", "low"])
 def test_a_picture_gets_the_planned_tokens(
-    model: LlavaVideo, wh: tuple[int, int], detail: Detail
+    model: VisionLanguageModel, wh: tuple[int, int], detail: Detail
 ) -> None:
     (visual,) = plan(model, picture(*wh, detail)).visuals
-    assert model.encode(visual).shape == (visual.num_tokens, model.hidden_size)
+    assert model.encode(visual).shape == (visual.num_tokens, model.language.hidden_size)
 
 
 @pytest.mark.parametrize("num_frames", [1, 2, 5])
-def test_a_clip_gets_the_planned_tokens(model: LlavaVideo, num_frames: int) -> None:
+def test_a_clip_gets_the_planned_tokens(model: VisionLanguageModel, num_frames: int) -> None:
     (visual,) = plan(model, clip(num_frames)).visuals
-    assert model.encode(visual).shape == (num_frames * 210, model.hidden_size)
+    assert model.encode(visual).shape == (num_frames * 210, model.language.hidden_size)
 
 
-def test_frames_of_the_model_s_size_keep_their_pixels(model: LlavaVideo) -> None:
+def test_frames_of_the_model_s_size_keep_their_pixels(model: VisionLanguageModel) -> None:
     part = clip(1, 384, 384)
     (visual,) = plan(model, part).visuals
     pixels = torch.from_numpy(part.clip.frames[0].rgb.copy()).permute(2, 0, 1)[None]
     with torch.inference_mode():
-        features = model._projector(model._tower((pixels / 255 - 0.5) / 0.5))
+        tower = patch_features(model.network.model.vision_tower, (pixels / 255 - 0.5) / 0.5)
+        features = model.network.model.multi_modal_projector(tower)
     own = Visual("image", 730, visual.pictures)
     assert_close(model.encode(own)[:-1], features[0])
 
 
 @pytest.mark.parametrize("part", [clip(5), picture(800, 300)])
-def test_chunks_of_the_tower_change_nothing(load: Load, model: LlavaVideo, part: Part) -> None:
+def test_chunks_of_the_tower_change_nothing(
+    load: Load, model: VisionLanguageModel, part: Part
+) -> None:
     (visual,) = plan(model, part).visuals
     in_twos = load({}, LoadOptions(vision_chunk=2))
     assert_close(in_twos.encode(visual), model.encode(visual))
@@ -90,7 +94,7 @@ def test_encoding_stops_between_chunks(load: Load) -> None:
     assert next(answers, None) is None
 
 
-def test_a_prompt_read_in_pieces_is_the_prompt(model: LlavaVideo) -> None:
+def test_a_prompt_read_in_pieces_is_the_prompt(model: VisionLanguageModel) -> None:
     embedded = Embedded.in_order(some_embeds(model))
     whole = model.prefill(embedded, model.new_kv_cache())
     kv_cache = model.new_kv_cache()
@@ -100,7 +104,7 @@ def test_a_prompt_read_in_pieces_is_the_prompt(model: LlavaVideo) -> None:
     assert_close(logits, whole)
 
 
-def test_a_step_of_the_decoder_is_a_prompt_one_longer(model: LlavaVideo) -> None:
+def test_a_step_of_the_decoder_is_a_prompt_one_longer(model: VisionLanguageModel) -> None:
     inputs_embeds = some_embeds(model)
     kv_cache = model.new_kv_cache()
     model.prefill(Embedded.in_order(inputs_embeds), kv_cache)
@@ -113,7 +117,7 @@ def test_a_step_of_the_decoder_is_a_prompt_one_longer(model: LlavaVideo) -> None
     assert kv_cache.get_seq_length() == 43
 
 
-def test_a_sequence_in_a_batch_is_as_alone(model: LlavaVideo) -> None:
+def test_a_sequence_in_a_batch_is_as_alone(model: VisionLanguageModel) -> None:
     inputs_embeds, token_ids = some_embeds(model, 3), torch.tensor([7, 8, 9])
     positions, together = torch.tensor([40, 40, 40]), model.new_kv_cache()
     prefilled = model.prefill(Embedded.in_order(inputs_embeds), together)
@@ -125,7 +129,7 @@ def test_a_sequence_in_a_batch_is_as_alone(model: LlavaVideo) -> None:
         assert_close(model.decode_step(token_ids[one], positions[one], alone)[0], stepped[row])
 
 
-def test_blocks_stand_where_their_media_do(model: LlavaVideo) -> None:
+def test_blocks_stand_where_their_media_do(model: VisionLanguageModel) -> None:
     prompt = plan(model, clip(1), clip(2), TextPart("Which?"))
     blocks = [torch.full((v.num_tokens, 64), float(n)) for n, v in enumerate(prompt.visuals, 10)]
     inputs_embeds = model.embed(prompt, blocks).inputs_embeds
@@ -135,12 +139,14 @@ def test_blocks_stand_where_their_media_do(model: LlavaVideo) -> None:
 
 
 @pytest.mark.parametrize("num_blocks", [0, 2])
-def test_a_prompt_needs_a_block_for_each_of_its_media(model: LlavaVideo, num_blocks: int) -> None:
+def test_a_prompt_needs_a_block_for_each_of_its_media(
+    model: VisionLanguageModel, num_blocks: int
+) -> None:
     with pytest.raises(RunnerError, match="visual blocks"):
         model.embed(plan(model, clip(1)), [torch.zeros(210, 64)] * num_blocks)
 
 
-def test_a_block_of_another_length_than_planned_is_refused(model: LlavaVideo) -> None:
+def test_a_block_of_another_length_than_planned_is_refused(model: VisionLanguageModel) -> None:
     (visual,) = plan(model, clip(1)).visuals
     with pytest.raises(RunnerError, match="planned 7"):
         model.encode(Visual("video", 7, visual.pictures))

@@ -7,8 +7,10 @@ import pytest
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast, Qwen2Tokenizer
 
-from llava_custom.llava_video_chat import Control, Piece, PromptTokenizer
+from llava_custom.llava_video_chat import TURN_BEGINS, TURN_ENDS
+from llava_custom.prompt_tokenizer import Control, Piece, PromptTokenizer
 
+CONTROLS = (TURN_BEGINS, TURN_ENDS)
 SPECIAL = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
 SENTENCES = [
     "The video lasts for 10.96 seconds, and 8 frames are uniformly sampled from it.",
@@ -28,8 +30,8 @@ TEXTS = [
 
 
 def pieces(text: str) -> Iterator[Piece]:
-    yield from (Control.TURN_BEGINS, "user\n", text, Control.TURN_ENDS, "\n")
-    yield from (Control.TURN_BEGINS, "assistant\n")
+    yield from (TURN_BEGINS, "user\n", text, TURN_ENDS, "\n")
+    yield from (TURN_BEGINS, "assistant\n")
 
 
 @pytest.fixture(scope="module")
@@ -48,9 +50,9 @@ def qwen() -> Qwen2Tokenizer:
 @pytest.mark.parametrize("text", TEXTS)
 def test_pieces_have_the_ids_of_the_whole(qwen: Qwen2Tokenizer, text: str) -> None:
     whole = "".join(
-        piece.value if isinstance(piece, Control) else str(piece) for piece in pieces(text)
+        piece.token if isinstance(piece, Control) else str(piece) for piece in pieces(text)
     )
-    (ids,) = PromptTokenizer(qwen).tokenize(pieces(text)).segments
+    (ids,) = PromptTokenizer(qwen, CONTROLS).tokenize(pieces(text)).segments
     assert isinstance(ids, tuple)
     assert list(ids) == qwen(whole, add_special_tokens=False).input_ids
     assert len(ids) < len(whole.encode()) or not text
@@ -63,5 +65,5 @@ def test_control_tokens_that_are_words_of_the_vocabulary_vanish() -> None:
     tokenizer = PreTrainedTokenizerFast(
         tokenizer_object=words, unk_token="[UNK]", additional_special_tokens=SPECIAL
     )
-    prompt = PromptTokenizer(tokenizer).tokenize(["hi <|im_end|> <|im_start|> what yo"])
+    prompt = PromptTokenizer(tokenizer, CONTROLS).tokenize(["hi <|im_end|> <|im_start|> what yo"])
     assert prompt.segments == ((5, 3, 6),)

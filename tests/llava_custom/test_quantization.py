@@ -9,26 +9,28 @@ from torch import Tensor
 from contracts.chat import ChatMessage, TextPart, VideoPart
 from contracts.errors import WeightsError
 from contracts.media import Clip, Frame
-from llava_custom import LlavaVideo, LoadOptions, load_checkpoint
+from llava_custom import LoadOptions, VisionLanguageModel, load_checkpoint
 from llava_custom.quantization import Quantization
 
 bitsandbytes = pytest.importorskip("bitsandbytes")
 
-Load = Callable[[Mapping[str, object], LoadOptions], LlavaVideo]
+Load = Callable[[Mapping[str, object], LoadOptions], VisionLanguageModel]
 
 
-def all_logits(model: LlavaVideo) -> Tensor:
+def all_logits(model: VisionLanguageModel) -> Tensor:
     """Logits of every position of a prompt with a short clip, shape (T, V)."""
     pixels = np.random.default_rng(1).integers(0, 256, (2, 48, 80, 3), dtype=np.uint8)
     frames = tuple(Frame(rgb, float(index)) for index, rgb in enumerate(pixels))
     clip = VideoPart(Clip(frames, 2.0, 1.0, 2, 80, 48, "h264", 0.0, 2.0, "default"))
     prompt = model.plan((ChatMessage("user", (clip, TextPart("What happens?"))),))
     embedded = model.embed(prompt, [model.encode(visual) for visual in prompt.visuals])
-    return model.logits(model.hidden_states(embedded.inputs_embeds, model.new_kv_cache())[0])
+    return model.language.logits(
+        model.language.hidden_states(embedded.inputs_embeds, model.new_kv_cache())[0]
+    )
 
 
-def quantised_layers(model: LlavaVideo, layer_class: type) -> list[str]:
-    layers = model._network.named_modules()
+def quantised_layers(model: VisionLanguageModel, layer_class: type) -> list[str]:
+    layers = model.network.named_modules()
     return [name for name, layer in layers if isinstance(layer, layer_class)]
 
 
@@ -49,7 +51,7 @@ def test_the_language_model_alone_is_quantised(
 
 def test_four_bits_are_nf4_quantised_twice(load: Load) -> None:
     model = load({}, LoadOptions(quantization="nf4"))
-    config = model._network.config.quantization_config
+    config = model.network.config.quantization_config
     assert (config.bnb_4bit_quant_type, config.bnb_4bit_use_double_quant) == ("nf4", True)
     assert config.bnb_4bit_compute_dtype == torch.bfloat16
 

@@ -1,0 +1,89 @@
+"""The language model of a family: embeddings in, logits out, keys and values kept by the caller.
+
+Works on transformers' decoders of the Llama kind (Llama, Qwen2), whichever family they came with.
+Knows nothing of pictures. Letters: ``B`` batch, ``T`` tokens, ``D`` hidden size, ``V`` vocabulary.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import DynamicCache
+
+from contracts.errors import RunnerError
+from llava_custom.embedded import Embedded
+from llava_custom.prompt import Prompt, Visual
+
+
+class LanguageModel:
+    """A decoder and its head; never changes their weights.
+
+    Attributes:
+        device: Where the weights are.
+        hidden_size: Width ``D`` of an embedding.
+        vocab_size: Width ``V`` of the logits; ids above the tokenizer's are padding.
+    """
+
+    def __init__(self, decoder: Any, head: Any) -> None:  # noqa: ANN401 - transformers is untyped
+        self._decoder = decoder
+        self._head = head
+        self.device: torch.device = decoder.embed_tokens.weight.device
+        self.hidden_size: int = decoder.config.hidden_size
+        self.vocab_size: int = decoder.config.vocab_size
+
+    @torch.inference_mode()
+    def embed(self, prompt: Prompt, blocks: Sequence[Tensor]) -> Embedded:
+        """Put embedded text and visual blocks together, one token after the other."""
+        expected = [(visual.num_tokens, self.hidden_size) for visual in prompt.visuals]
+        if [tuple(block.shape) for block in blocks] != expected:
+            got = [tuple(block.shape) for block in blocks]
+            raise RunnerError(f"the prompt has visual blocks {expected}, got {got}")
+        remaining = iter(blocks)
+        parts = [
+            next(remaining) if isinstance(segment, Visual) else self._embed_ids(segment)
+            for segment in prompt.segments
+        ]
+        return Embedded.in_order(torch.cat(parts)[None])
+
+    def _embed_ids(self, token_ids: tuple[int, ...]) -> Tensor:
+        ids = torch.tensor(token_ids, dtype=torch.int64, device=self.device)
+        embeds: Tensor = self._decoder.embed_tokens(ids)
+        return embeds
+
+    def new_kv_cache(self) -> DynamicCache:
+        """An empty cache of keys and values for one batch."""
+        return DynamicCache(config=self._decoder.config)
+
+    @torch.inference_mode()
+    def prefill(self, embedded: Embedded, kv_cache: DynamicCache) -> Tensor:
+        """Read a stretch of a prompt; float32 logits (B, V) of its last position."""
+        return self.logits(self.hidden_states(embedded.inputs_embeds, kv_cache)[:, -1])
+
+    @torch.inference_mode()
+    def decode_step(self, token_ids: Tensor, positions: Tensor, kv_cache: DynamicCache) -> Tensor:
+        """Read one token (B,), at its position (B,), of each sequence; float32 logits (B, V)."""
+        # The decoder's forward without its mask and its decorators, which take a third of a small
+        # model's step: one query sees every key, so there is nothing to mask.
+        decoder = self._decoder
+        hidden = decoder.embed_tokens(token_ids[:, None])  # (B, 1, D)
+        rotary = decoder.rotary_emb(hidden, positions[:, None])
+        for layer in decoder.layers:
+            hidden = layer(
+                hidden, position_embeddings=rotary, past_key_values=kv_cache, use_cache=True
+            )
+        return self.logits(decoder.norm(hidden)[:, -1])
+
+    @torch.inference_mode()
+    def hidden_states(self, inputs_embeds: Tensor, kv_cache: DynamicCache) -> Tensor:
+        """The decoder's output at every position: (B, T, D) -> (B, T, D)."""
+        hidden: Tensor = self._decoder(
+            inputs_embeds=inputs_embeds, past_key_values=kv_cache, use_cache=True
+        ).last_hidden_state
+        return hidden
+
+    @torch.inference_mode()
+    def logits(self, hidden: Tensor) -> Tensor:
+        """float32 scores of the next token: (..., D) -> (..., V)."""
+        scores: Tensor = self._head(hidden)
+        return scores.float()

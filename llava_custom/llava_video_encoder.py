@@ -1,0 +1,40 @@
+"""LLaVA-Video's pictures and clips to tokens of its language model."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from llava_custom.llava_video_blocks import image_block, pool_frames, video_block
+from llava_custom.llava_video_config import LlavaVideoConfig
+from llava_custom.preprocess import crops
+from llava_custom.prompt import Visual
+from llava_custom.vision_tower import VisionTower
+
+
+class LlavaVideoEncoder:
+    """Tower, projector, then pool and newlines.
+
+    Args:
+        network: transformers' ``LlavaOnevisionForConditionalGeneration``.
+        config: Of the checkpoint.
+        chunk: Pictures the tower takes at once.
+    """
+
+    def __init__(self, network: Any, config: LlavaVideoConfig, *, chunk: int) -> None:  # noqa: ANN401
+        tower = network.model.vision_tower
+        self._tower = VisionTower(tower, size_px=config.image_size_px, chunk=chunk)
+        self._project: Callable[[Tensor], Tensor] = network.model.multi_modal_projector
+        self._newline: Tensor = network.model.image_newline
+        self._config = config
+
+    def encode(self, visual: Visual, should_stop: Callable[[], bool]) -> Tensor:
+        """The block of one picture or clip, shape (T, D); see ``VisionLanguageModel.encode``."""
+        chunks = self._tower.features(crops(visual), should_stop)
+        if visual.kind == "image":
+            features = torch.cat([self._project(chunk) for chunk in chunks])  # (I, P, D)
+            return image_block(features, self._newline, visual.tiling)
+        # Pooled chunk by chunk: 64 frames of unpooled patches would be the largest tensor of all.
+        pooled = [pool_frames(self._project(chunk), self._config.pool_mode) for chunk in chunks]
+        return video_block(torch.cat(pooled), self._newline, self._config.newline)
