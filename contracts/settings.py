@@ -52,6 +52,9 @@ class Settings(BaseModel):
     quantization: Literal["none", "nf4", "int8"] = Field(
         default="none", description="Precision of the language model's weights"
     )
+    double_quant: bool = Field(
+        default=True, description="Whether nf4 quantises its scales too: 0.37 bits less per weight"
+    )
     attention: Literal["auto", "sdpa", "flash_attention_2", "eager"] = Field(
         default="auto", description="Attention kernel; auto takes flash-attn where it is installed"
     )

@@ -63,7 +63,7 @@ def read_llava_video_config(directory: Path) -> LlavaVideoConfig:
 def _load_network(
     directory: Path, config: LlavaVideoConfig, options: LoadOptions
 ) -> LlavaOnevisionForConditionalGeneration:
-    quantization = quantization_config(options.quantization, options.device, config.text)
+    quantization = quantization_config(options.scheme, options.device, config.text)
     attention = attention_kernel(options)
     shapes = read_shapes(directory)
     network_config = _network_config(vision_shape(shapes, config), config)

@@ -7,7 +7,7 @@ import torch
 from transformers.utils import is_flash_attn_2_available
 
 from contracts.errors import WeightsError
-from llava_custom.quantization import Quantization
+from llava_custom.quantization import Quantization, Scheme
 
 Attention = Literal["auto", "sdpa", "flash_attention_2", "eager"]
 
@@ -18,6 +18,7 @@ class LoadOptions:
 
     Attributes:
         quantization: Precision of the language model's linear layers.
+        double_quant: Whether the scales of nf4 are quantised too.
         attention: Attention kernel; auto takes flash-attn where it can run, else sdpa.
         device: ``cpu``, ``cuda``, ``cuda:1``, ...
         dtype: Of weights that are not quantised, and of the arithmetic.
@@ -25,10 +26,16 @@ class LoadOptions:
     """
 
     quantization: Quantization = "none"
+    double_quant: bool = True
     attention: Attention = "auto"
     device: str = "cpu"
     dtype: torch.dtype = torch.float32
     vision_chunk: int = 16
+
+    @property
+    def scheme(self) -> Scheme:
+        """How the language model's linear layers are held."""
+        return Scheme(self.quantization, self.double_quant)
 
 
 def attention_kernel(options: LoadOptions) -> str:

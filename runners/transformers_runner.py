@@ -217,6 +217,7 @@ def _load_options(settings: Settings) -> LoadOptions:
         dtype = "float32" if device == "cpu" else "bfloat16"
     return LoadOptions(
         quantization=settings.quantization,
+        double_quant=settings.double_quant,
         attention=settings.attention,
         device=device,
         dtype=getattr(torch, dtype),

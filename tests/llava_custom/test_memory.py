@@ -1,0 +1,115 @@
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import (
+    LlavaOnevisionConfig,
+    LlavaOnevisionForConditionalGeneration,
+    Qwen2Config,
+    SiglipVisionConfig,
+)
+
+from llava_custom import LoadOptions, VisionLanguageModel, load_checkpoint
+from llava_custom.memory import GIB, MemoryNeed, count_memory, measured_bytes
+from llava_custom.quantization import Quantization, Scheme, quantised_layers
+
+bitsandbytes = pytest.importorskip("bitsandbytes")
+
+Copy = Callable[[Mapping[str, object]], Path]
+Load = Callable[[Mapping[str, object], LoadOptions], VisionLanguageModel]
+
+LLAVA_VIDEO_7B = LlavaOnevisionConfig(
+    vision_config=SiglipVisionConfig(
+        hidden_size=1152,
+        intermediate_size=4304,
+        num_hidden_layers=26,
+        num_attention_heads=16,
+        image_size=384,
+        patch_size=14,
+        vision_use_head=False,
+    ),
+    text_config=Qwen2Config(
+        hidden_size=3584,
+        intermediate_size=18944,
+        num_hidden_layers=28,
+        num_attention_heads=28,
+        num_key_value_heads=4,
+        vocab_size=152064,
+        max_position_embeddings=32768,
+    ),
+    tie_word_embeddings=False,
+)
+
+
+@pytest.fixture(scope="module")
+def network_7b() -> LlavaOnevisionForConditionalGeneration:
+    """The 7B's network, without weights."""
+    with torch.device("meta"):
+        return LlavaOnevisionForConditionalGeneration(LLAVA_VIDEO_7B)
+
+
+@pytest.fixture(scope="module")
+def need_7b(network_7b: LlavaOnevisionForConditionalGeneration) -> Callable[[Scheme], MemoryNeed]:
+    return lambda scheme: count_memory(network_7b, scheme, torch.bfloat16)
+
+
+def test_the_7b_has_the_parameters_it_is_known_for(
+    need_7b: Callable[[Scheme], MemoryNeed],
+) -> None:
+    need = need_7b(Scheme("nf4"))
+    assert need.num_parameters == 8_030_348_832
+    counts = {(part.name, part.precision): part.num_parameters for part in need.parts}
+    assert counts[("language model", "nf4")] == 6_525_288_448
+    assert counts[("embeddings", "bfloat16")] == counts[("head", "bfloat16")] == 544_997_376
+    assert counts[("vision tower", "bfloat16")] == 397_747_744
+    assert counts[("projector", "bfloat16")] == 16_980_992 + 3584  # and the newline
+
+
+@pytest.mark.parametrize(
+    ("scheme", "gib"),
+    [
+        (Scheme("nf4"), 5.94),
+        (Scheme("nf4", double_quant=False), 6.22),
+        (Scheme("int8"), 8.89),
+        (Scheme("none"), 14.96),
+    ],
+)
+def test_the_7b_needs_what_was_counted(
+    need_7b: Callable[[Scheme], MemoryNeed], scheme: Scheme, gib: float
+) -> None:
+    need = need_7b(scheme)
+    assert need.num_bytes / GIB == pytest.approx(gib, abs=0.005)
+    assert need.kv_bytes_per_token == 56 * 1024
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize(
+    ("quantization", "double_quant"),
+    [("none", True), ("nf4", True), ("nf4", False), ("int8", True)],
+)
+def test_what_is_counted_is_what_a_loaded_network_holds(
+    copy_checkpoint: Copy, quantization: Quantization, double_quant: bool, dtype: torch.dtype
+) -> None:
+    options = LoadOptions(quantization=quantization, double_quant=double_quant, dtype=dtype)
+    network = load_checkpoint(
+        str(copy_checkpoint({})), options
+    ).network  # its first forward repacks
+    with torch.device("meta"):
+        bare = LlavaOnevisionForConditionalGeneration(network.config)
+    need = count_memory(bare, options.scheme, dtype)
+    assert need.num_bytes == measured_bytes(network)
+
+
+@pytest.mark.parametrize(
+    ("quantization", "class_name"), [("nf4", "Linear4bit"), ("int8", "Linear8bitLt")]
+)
+def test_the_layers_that_count_as_quantised_are_those_that_are(
+    load: Load, quantization: Quantization, class_name: str
+) -> None:
+    network = load({}, LoadOptions(quantization=quantization)).network
+    with torch.device("meta"):
+        bare = LlavaOnevisionForConditionalGeneration(network.config)
+    layer_class = getattr(bitsandbytes.nn, class_name)
+    loaded = {name for name, layer in network.named_modules() if isinstance(layer, layer_class)}
+    assert quantised_layers(bare).keys() == loaded
