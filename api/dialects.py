@@ -35,7 +35,7 @@ def error_response(
     response = JSONResponse(BODIES[dialect](error), _status(error, dialect), headers)
     response.headers["x-error-code"] = error.code
     response.headers["x-should-retry"] = "true" if error.is_retryable else "false"
-    if error.status in (429, 503):
+    if error.is_retryable:
         response.headers["retry-after"] = str(min(max(error.retry_after_s or 5, 1), 60))
     if error.ends_connection:
         response.headers["connection"] = "close"

@@ -51,6 +51,7 @@ ServiceError
     TooManyViewers
   RunnerError
     WeightsError
+    OutOfMemory
     RequestTimeout
   SourceError
     SourceUnreachable
@@ -443,6 +444,13 @@ class RunnerError(ServiceError):
 
 class WeightsError(RunnerError, ValueError):
     """The checkpoint is not one this program can run, or does not match its architecture."""
+
+
+class OutOfMemory(RunnerError, MemoryError):
+    """The device has no memory for this request, though for others; the message says what fits."""
+
+    status = 503
+    code = "out_of_memory"
 
 
 class RequestTimeout(RunnerError, TimeoutError):

@@ -8,7 +8,7 @@ from llava_custom.families import knows, load_checkpoint, read_config
 from llava_custom.load_options import LoadOptions
 from llava_custom.model import VisionLanguageModel
 from llava_custom.prompt import Prompt, Visual
-from llava_custom.vision_tower import Stopped
+from llava_custom.vision_chunks import Stopped
 
 __all__ = [
     "Embedded",

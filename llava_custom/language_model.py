@@ -13,6 +13,7 @@ from transformers import DynamicCache
 
 from contracts.errors import RunnerError
 from llava_custom.embedded import Embedded
+from llava_custom.memory import kv_bytes_per_token
 from llava_custom.prompt import Prompt, Visual
 
 
@@ -23,6 +24,7 @@ class LanguageModel:
         device: Where the weights are.
         hidden_size: Width ``D`` of an embedding.
         vocab_size: Width ``V`` of the logits; ids above the tokenizer's are padding.
+        kv_bytes_per_token: Memory of the keys and values of one token.
     """
 
     def __init__(self, decoder: Any, head: Any) -> None:  # noqa: ANN401 - transformers is untyped
@@ -31,6 +33,9 @@ class LanguageModel:
         self.device: torch.device = decoder.embed_tokens.weight.device
         self.hidden_size: int = decoder.config.hidden_size
         self.vocab_size: int = decoder.config.vocab_size
+        self.kv_bytes_per_token = kv_bytes_per_token(
+            decoder.config, decoder.embed_tokens.weight.dtype
+        )
 
     @torch.inference_mode()
     def embed(self, prompt: Prompt, blocks: Sequence[Tensor]) -> Embedded:

@@ -31,10 +31,14 @@ class LlavaVideoEncoder:
 
     def encode(self, visual: Visual, should_stop: Callable[[], bool]) -> Tensor:
         """The block of one picture or clip, shape (T, D); see ``VisionLanguageModel.encode``."""
-        chunks = self._tower.features(crops(visual), should_stop)
+        pictures = crops(visual)
         if visual.kind == "image":
-            features = torch.cat([self._project(chunk) for chunk in chunks])  # (I, P, D)
+            features = torch.cat([*self._tower.features(pictures, should_stop, self._project)])
             return image_block(features, self._newline, visual.tiling)
         # Pooled chunk by chunk: 64 frames of unpooled patches would be the largest tensor of all.
-        pooled = [pool_frames(self._project(chunk), self._config.pool_mode) for chunk in chunks]
-        return video_block(torch.cat(pooled), self._newline, self._config.newline)
+        pooled = torch.cat([*self._tower.features(pictures, should_stop, self._pool)])
+        return video_block(pooled, self._newline, self._config.newline)
+
+    def _pool(self, features: Tensor) -> Tensor:
+        """The tokens of frames, without newlines: (I, P, C) -> (I, h, w, D)."""
+        return pool_frames(self._project(features), self._config.pool_mode)

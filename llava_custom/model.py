@@ -19,7 +19,7 @@ from llava_custom.embedded import Embedded
 from llava_custom.language_model import LanguageModel
 from llava_custom.prompt import Prompt, Visual
 from llava_custom.prompt_tokenizer import Piece, PromptTokenizer
-from llava_custom.vision_tower import never
+from llava_custom.vision_chunks import never
 
 
 class VisualEncoder(Protocol):
@@ -47,6 +47,7 @@ class VisionLanguageModel:
     Attributes:
         device: Where the weights are.
         vocab_size: Width ``V`` of the logits; ids above the tokenizer's are padding.
+        kv_bytes_per_token: Memory of the keys and values of one token.
     """
 
     def __init__(
@@ -71,6 +72,7 @@ class VisionLanguageModel:
         self.language = language
         self.device = language.device
         self.vocab_size = language.vocab_size
+        self.kv_bytes_per_token = language.kv_bytes_per_token
         self._render = render
         self._encoder = encoder
 
@@ -91,6 +93,7 @@ class VisionLanguageModel:
 
         Raises:
             Stopped: ``should_stop`` said so.
+            OutOfMemory: The pictures do not fit on the device, also in chunks of half the size.
         """
         block = self._encoder.encode(visual, should_stop)
         if len(block) != visual.num_tokens:

@@ -6,22 +6,13 @@ Source: LLAVA.md 1.3 and 3.2.
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from itertools import islice
 from typing import Any
 
 from PIL import Image
 from torch import Tensor
 
 from llava_custom.preprocess import to_pixel_values
-
-
-class Stopped(Exception):
-    """The caller asked encoding to stop; nothing was returned."""
-
-
-def never() -> bool:
-    """Do not stop."""
-    return False
+from llava_custom.vision_chunks import in_chunks
 
 
 class VisionTower:
@@ -39,18 +30,35 @@ class VisionTower:
         self._chunk = chunk
 
     def features(
-        self, pictures: Iterable[Image.Image], should_stop: Callable[[], bool]
+        self,
+        pictures: Iterable[Image.Image],
+        should_stop: Callable[[], bool],
+        then: Callable[[Tensor], Tensor],
     ) -> Iterator[Tensor]:
-        """Features of pictures, chunk by chunk, each (I, P, C).
+        """What is made of pictures, chunk by chunk.
+
+        Args:
+            pictures: Read as they are needed.
+            should_stop: Asked before every chunk.
+            then: Makes it from a chunk's features, (I, P, C); a chunk that does not fit in memory
+                is tried again in halves, this included.
 
         Raises:
-            Stopped: ``should_stop``, asked before every chunk, said so.
+            Stopped: ``should_stop`` said so.
+            OutOfMemory: Halves do not fit either.
         """
-        pending = iter(pictures)
-        while chunk := list(islice(pending, self._chunk)):
-            if should_stop():
-                raise Stopped
-            yield patch_features(self._network, to_pixel_values(chunk, size_px=self._size_px))
+
+        def compute(chunk: list[Image.Image]) -> Tensor:
+            pixel_values = to_pixel_values(chunk, size_px=self._size_px)
+            return then(patch_features(self._network, pixel_values))
+
+        return in_chunks(
+            pictures,
+            compute,
+            chunk_size=self._chunk,
+            device=self._network.embeddings.patch_embedding.weight.device,
+            should_stop=should_stop,
+        )
 
 
 def patch_features(network: Any, pixel_values: Tensor) -> Tensor:  # noqa: ANN401

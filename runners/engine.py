@@ -21,8 +21,10 @@ from transformers import DynamicCache
 from contracts.errors import QueueFull, RunnerError, ServiceError, ShuttingDown
 from contracts.generation import GenerationRequest, Timings, TokenDelta, Usage
 from llava_custom import Embedded, Prompt, Stopped
+from llava_custom.device_memory import is_out_of_memory, release
 from runners.family import ModelFamily
 from runners.sequence import Sequence
+from runners.shortage import out_of_memory
 
 logger = logging.getLogger(__name__)
 
@@ -39,6 +41,8 @@ class Job:
         listener: Called on the device thread with each delta, then ``None``, or with one error.
         max_tokens: Tokens each choice may have, the context considered.
         submitted_s: On the clock of ``time.monotonic``.
+        has_answered: Whether a part of an answer was handed out.
+        is_second_try: Whether it ran out of memory once, and began again.
     """
 
     request: GenerationRequest
@@ -46,6 +50,8 @@ class Job:
     max_tokens: int
     listener: Listener
     submitted_s: float = field(default_factory=time.monotonic)
+    has_answered: bool = field(default=False, init=False)
+    is_second_try: bool = field(default=False, init=False)
     _cancelled: threading.Event = field(default_factory=threading.Event, init=False)
 
     def cancel(self) -> None:
@@ -161,6 +167,13 @@ class Engine:
         job = self._batch.job if self._batch else self._next_job()
         if job is None:
             return
+        if not self._step(job):
+            self._run_short(job)
+        if self._batch is None:
+            self._mean_job_s += 0.2 * (time.monotonic() - self._admitted_s - self._mean_job_s)
+
+    def _step(self, job: Job) -> bool:
+        """Admit the job, or advance its batch; false when the device ran out of memory."""
         batch, self._batch = self._batch, None
         try:
             self._batch = self._advance(batch) if batch else self._admit(job)
@@ -169,11 +182,35 @@ class Engine:
                 job.listener(_stopping())
         except ServiceError as exc:
             job.listener(exc)
-        except Exception:
+        except Exception as exc:
+            if is_out_of_memory(exc):
+                return False
             logger.exception("%s: a step failed (server_error)", job.request.request_id)
             job.listener(RunnerError("the engine failed on this request"))
-        if self._batch is None:
-            self._mean_job_s += 0.2 * (time.monotonic() - self._admitted_s - self._mean_job_s)
+        return True
+
+    def _run_short(self, job: Job) -> None:
+        """Begin a job again that has handed out nothing yet, once; else refuse it.
+
+        The step's frames are gone by now, and with them the references to its tensors.
+        """
+        release(self._model.device)
+        request_id = job.request.request_id
+        if not job.has_answered and not job.is_second_try:
+            logger.warning("%s: out of memory, trying once more", request_id)
+            job.is_second_try = True
+            with self._changed:
+                self._waiting.appendleft(job)
+            return
+        logger.warning("%s: out of memory, refused (out_of_memory)", request_id)
+        job.listener(
+            out_of_memory(
+                job.prompt.tokens,
+                num_choices=job.request.sampling.num_choices,
+                kv_bytes_per_token=self._model.kv_bytes_per_token,
+                device=self._model.device,
+            )
+        )
 
     def _next_job(self) -> Job | None:
         with self._changed:
@@ -195,7 +232,8 @@ class Engine:
         if self._should_stop(job):
             raise Stopped
         timings = Timings(queue_s=began_s - job.submitted_s)
-        job.listener(TokenDelta(usage=Usage(job.prompt.tokens), timings=timings))
+        if not job.is_second_try:
+            job.listener(TokenDelta(usage=Usage(job.prompt.tokens), timings=timings))
         blocks = [
             self._model.encode(visual, lambda: self._should_stop(job))
             for visual in job.prompt.visuals
@@ -214,7 +252,8 @@ class Engine:
 
     def _prefill(self, job: Job, embedded: Embedded, kv_cache: DynamicCache) -> Tensor:
         """Logits (1, V) after the prompt, read in bounded stretches."""
-        first, *rest = embedded.split(PREFILL_CHUNK)
+        chunk_size = PREFILL_CHUNK // 4 if job.is_second_try else PREFILL_CHUNK
+        first, *rest = embedded.split(chunk_size)
         logits = self._model.prefill(first, kv_cache)
         for stretch in rest:
             if self._should_stop(job):
@@ -250,6 +289,7 @@ class Engine:
             deltas[-1] = batch.closing(deltas[-1])
         for delta in deltas:
             if delta.text or delta.logprobs or delta.finish_reason:
+                batch.job.has_answered = True
                 batch.job.listener(delta)
         if not going:
             batch.job.listener(None)

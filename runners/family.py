@@ -23,6 +23,7 @@ class ModelFamily(Protocol):
     context_length: int
     frame_policy: FramePolicy
     vocab_size: int
+    kv_bytes_per_token: int
     eos_token_ids: frozenset[int]
     tokenizer: PreTrainedTokenizerFast
 

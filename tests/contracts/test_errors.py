@@ -9,6 +9,7 @@ from contracts import errors
 from contracts.errors import (
     MediaError,
     MediaKind,
+    OutOfMemory,
     QueueFull,
     RequestError,
     ServiceError,
@@ -73,7 +74,8 @@ def test_status_type_and_retry_go_together(cls: type[ServiceError]) -> None:
     error = made(cls)
     expected = "invalid_request_error" if error.status < 500 else "server_error"
     assert error.type == ("rate_limit_error" if error.status == 429 else expected)
-    assert error.is_retryable == (error.status in (429, 503))
+    may_help = error.status in (429, 503) and cls is not OutOfMemory
+    assert error.is_retryable == may_help
     assert (error.retry_after_s is not None) == error.is_retryable
     assert issubclass(cls, RequestError) == (400 <= error.status < 500 and error.status != 429)
 

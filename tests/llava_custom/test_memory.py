@@ -113,3 +113,11 @@ def test_the_layers_that_count_as_quantised_are_those_that_are(
     layer_class = getattr(bitsandbytes.nn, class_name)
     loaded = {name for name, layer in network.named_modules() if isinstance(layer, layer_class)}
     assert quantised_layers(bare).keys() == loaded
+
+
+def test_one_token_more_takes_what_was_counted(load: Load) -> None:
+    model = load({}, LoadOptions())
+    kv_cache = model.new_kv_cache()
+    model.prefill(model.embed(model.plan(()), []), kv_cache)
+    held = sum(layer.keys.nbytes + layer.values.nbytes for layer in kv_cache.layers)
+    assert held == model.kv_bytes_per_token * kv_cache.get_seq_length()

@@ -1,0 +1,80 @@
+"""The memory of a device: what is free, what is in use, and what running out of it looks like.
+
+Knows nothing of models. Devices that are not CUDA are taken for the host's memory.
+"""
+
+import gc
+import os
+import resource
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+import torch
+
+T = TypeVar("T")
+
+# What torch's host allocator and the CUDA libraries say in a plain RuntimeError.
+ALLOCATION_FAILURES = (
+    "DefaultCPUAllocator: can't allocate memory",
+    "DefaultCPUAllocator: not enough memory",
+    "CUDA error: out of memory",
+    "CUBLAS_STATUS_ALLOC_FAILED",
+)
+MEMORY_INFO = Path("/proc/meminfo")
+OWN_MEMORY = Path("/proc/self/statm")
+
+
+def is_out_of_memory(exc: BaseException) -> bool:
+    """Whether an exception means that an allocation failed, on the host or on a device."""
+    if isinstance(exc, torch.OutOfMemoryError | MemoryError):
+        return True
+    return isinstance(exc, RuntimeError) and any(said in str(exc) for said in ALLOCATION_FAILURES)
+
+
+def attempt(step: Callable[[], T]) -> T | None:
+    """Run a step; ``None`` when it ran out of memory.
+
+    When this returns, the traceback is gone, and with it every tensor that the step held: only
+    then can their memory be released.
+    """
+    try:
+        return step()
+    except (RuntimeError, MemoryError) as exc:
+        if not is_out_of_memory(exc):
+            raise
+    return None
+
+
+def release(device: torch.device) -> None:
+    """Give back what nothing refers to any more; slow, so only after running out."""
+    gc.collect()
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+
+
+def free_bytes(device: torch.device) -> int:
+    """What could still be allocated on a device, as far as it can be told."""
+    if device.type != "cuda":
+        return _free_host_bytes()
+    free, _ = torch.cuda.mem_get_info(device)
+    unused = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+    return free + unused
+
+
+def _free_host_bytes() -> int:
+    """Available memory, or what the process's own limit leaves of it."""
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if limit == resource.RLIM_INFINITY:
+        return _available_bytes()
+    own_pages = int(OWN_MEMORY.read_text().split()[0]) if OWN_MEMORY.exists() else 0
+    left = limit - own_pages * os.sysconf("SC_PAGE_SIZE")
+    return max(0, min(left, _available_bytes()))
+
+
+def _available_bytes() -> int:
+    """Linux's own estimate; elsewhere all there is."""
+    if MEMORY_INFO.exists():
+        fields = dict(line.split(":") for line in MEMORY_INFO.read_text().splitlines())
+        return int(fields["MemAvailable"].split()[0]) * 1024
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
