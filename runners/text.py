@@ -8,9 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from tokenizers import Tokenizer
-from tokenizers.decoders import DecodeStream
 
 from contracts.generation import TokenLogprob
+
+REPLACEMENT = "\ufffd"  # how decoders show bytes that are no character, or not yet
+MAX_CHARACTER_BYTES = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,14 +37,13 @@ class GrowingText:
 
     tokenizer: Tokenizer
     stops: Sequence[str] = ()
-    _decoder: DecodeStream = field(init=False)
+    _window: list[int] = field(default_factory=list, init=False)
+    _num_said: int = field(default=0, init=False)
+    _said: str = field(default="", init=False)
     _held: str = field(default="", init=False)
     _num_decoded: int = field(default=0, init=False)
     _num_released: int = field(default=0, init=False)
     _waiting: deque[tuple[int, TokenLogprob]] = field(default_factory=deque, init=False)
-
-    def __post_init__(self) -> None:
-        self._decoder = DecodeStream(skip_special_tokens=True)
 
     def push(
         self, token_id: int, logprob: TokenLogprob | None = None, *, may_stop: bool = True
@@ -56,7 +57,7 @@ class GrowingText:
         """
         if logprob is not None:
             self._waiting.append((self._num_decoded, logprob))
-        text = self._decoder.step(self.tokenizer, token_id) or ""
+        text = self._decode(token_id)
         self._num_decoded += len(text)
         self._held += text
         if not may_stop:
@@ -69,6 +70,22 @@ class GrowingText:
     def flush(self) -> TextPiece:
         """Give out what was held back: nothing more comes."""
         return self._release(len(self._held))
+
+    def _decode(self, token_id: int) -> str:
+        """What the token says together with those before it that said nothing yet.
+
+        It is decoded after those that spoke last: they decide about spaces. tokenizers' own
+        ``DecodeStream`` raises where bytes that never become a character change what was said.
+        """
+        self._window.append(token_id)
+        text = self.tokenizer.decode(self._window)
+        num_silent = len(self._window) - self._num_said
+        if text.endswith(REPLACEMENT) and num_silent < MAX_CHARACTER_BYTES:
+            return ""
+        news = text[len(self._said) :]
+        self._window = self._window[self._num_said :]
+        self._num_said, self._said = num_silent, self.tokenizer.decode(self._window)
+        return news
 
     def _release(self, num_chars: int, *, is_stopped: bool = False) -> TextPiece:
         text, self._held = self._held[:num_chars], self._held[num_chars:]

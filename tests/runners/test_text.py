@@ -34,6 +34,17 @@ def test_bytes_that_never_become_a_character_are_not_shown(byte_tokenizer: Token
     assert "".join(piece.text for piece in pieces) == "ok"
 
 
+def test_broken_bytes_after_a_byte_that_was_shown_end_nothing() -> None:
+    vocabulary = {f"<0x{byte:02X}>": byte for byte in range(256)} | {"▁is": 256, "h": 257}
+    tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=[], byte_fallback=True))
+    steps = [token_decoders.Replace("▁", " "), token_decoders.ByteFallback()]
+    tokenizer.decoder = token_decoders.Sequence([*steps, token_decoders.Fuse()])
+    growing = GrowingText(tokenizer)
+    pieces = [growing.push(token_id).text for token_id in (257, 0x0A, 0xF0, 256, 257)]
+    assert pieces[:3] == ["h", "\n", ""]
+    assert "".join(pieces).endswith(" ish")
+
+
 def test_special_tokens_give_no_text(byte_tokenizer: Tokenizer) -> None:
     growing = GrowingText(byte_tokenizer)
     assert growing.push(ord("a")).text + growing.push(256).text + growing.push(98).text == "ab"
