@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 export BENTOML_DO_NOT_TRACK = True
 
-.PHONY: help install serve test check fix bench-media bench-http demo-model demo-report picture bento image clean
+.PHONY: help install serve test check fix bench-media bench-http bench-gpu demo-model demo-report picture bento image clean
 
 help:  ## List the verbs
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -43,6 +43,9 @@ bench-media: install  ## Frame sampling against decord, OpenCV, PyAV and torchco
 
 bench-http: install  ## What HTTP adds to the bare runner
 	$(BIN)/python -m bench.http
+
+bench-gpu: install  ## Checkpoints of full size on a GPU, against transformers and bandwidth
+	$(BIN)/python -m bench.gpu
 
 demo-model: install  ## Train the demo model (resumable)
 	$(BIN)/python -m demo.train

@@ -1,0 +1,186 @@
+"""The dry run takes the way of the real one: what it cannot show is CUDA."""
+
+import math
+from pathlib import Path
+
+import pytest
+import torch
+from tokenizers import Tokenizer
+from torch import Tensor, nn
+
+from bench.gpu import main
+from bench.gpu_cases import TINY, Cases, Variant, measure
+from bench.gpu_checkpoints import CONTROL, LLAVA_TINY, LLAVA_VIDEO_7B, llava_shapes, write_llava
+from bench.gpu_device import Stopwatch, open_device
+from bench.gpu_rows import Loaded, Problem, Row, Timing, from_line, to_line
+from bench.gpu_subject import served
+from bench.gpu_table import Report
+from bench.gpu_ways import FIRST_TOKEN, STEPS, embedded
+from bench.gpu_weights import byte_tokenizer, write_weights
+from llava_custom import LoadOptions, VisionLanguageModel, load_checkpoint
+from llava_custom.checkpoint import read_shapes
+
+BF16 = Variant("llava-video", "bf16", "sdpa")
+TIMING = Timing("llava-video/bf16/sdpa", "steps", 8, "engine", 4000, 2**30, 0.5, 2**31)
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("checkpoint") / "llava"
+    write_llava(folder, LLAVA_TINY, torch.device("cpu"))
+    return folder
+
+
+@pytest.fixture
+def model(path: Path) -> VisionLanguageModel:
+    return load_checkpoint(str(path), LoadOptions(dtype=torch.bfloat16))
+
+
+class Full(nn.Module):
+    """A head that finds no memory."""
+
+    weight = nn.Parameter(torch.zeros(1))
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        raise torch.OutOfMemoryError("tried to allocate 3 GiB")
+
+
+def table_of(*rows: Row) -> str:
+    return Report("command", ["a machine"], 4e12, 8e14, list(rows)).markdown()
+
+
+def test_the_checkpoint_has_the_numbers_of_the_published_one() -> None:
+    shapes = llava_shapes(LLAVA_VIDEO_7B)
+    assert sum(map(math.prod, shapes.values())) == 8_030_348_832  # LLAVA.md 8
+
+
+def test_the_tokenizer_has_the_published_ids() -> None:
+    tokenizer: Tokenizer = byte_tokenizer(LLAVA_VIDEO_7B.num_plain, CONTROL)
+    assert [tokenizer.token_to_id(token) for token in CONTROL] == [151643, 151644, 151645]
+    ids = tokenizer.encode("ein Täg").ids
+    assert len(ids) == 8
+    assert tokenizer.decode(ids) == "ein Täg"
+
+
+def test_weights_are_drawn_again_alike(path: Path, tmp_path: Path) -> None:
+    write_llava(tmp_path, LLAVA_TINY, torch.device("cpu"))
+    file = "model.safetensors"
+    assert (tmp_path / file).read_bytes() == (path / file).read_bytes()
+
+
+def test_weights_in_shards_are_all_of_them(path: Path, tmp_path: Path) -> None:
+    write_weights(tmp_path, llava_shapes(LLAVA_TINY), torch.device("cpu"), 100_000)
+    assert len(list(tmp_path.glob("*-of-00004.safetensors"))) == 4
+    assert read_shapes(tmp_path) == read_shapes(path)
+
+
+def test_the_dry_run_writes_a_table(tmp_path: Path) -> None:
+    table = tmp_path / "docs" / "gpu.md"
+    names = ["llava-video/nf4/sdpa", "llava-video/nf4/flash_attention_2"]
+    main(["--tiny", "--out", str(table), "--only", *names])
+    text = table.read_text()
+    assert f"torch {torch.__version__}" in text
+    assert text.count("\n| `llava-video/nf4/sdpa` |") == 1 + len(TINY.frames) + len(TINY.batches)
+    assert "flash_attn is not installed" in text
+    assert "Error" not in text
+    assert [file.name for file in table.parent.iterdir()] == ["gpu.md"]
+
+
+def test_a_run_that_is_cut_leaves_a_table(tmp_path: Path) -> None:
+    table = tmp_path / "gpu.md"
+    names = ["llava-video/bf16/sdpa", "llava-video/nf4/sdpa"]
+    main(["--tiny", "--out", str(table), "--seconds-budget", "0.5", "--only", *names])
+    assert table.read_text().count("the budget of 0.5 s was spent") == 2
+
+
+def test_every_case_is_timed_every_way(path: Path) -> None:
+    rows = list(measure(BF16, str(path), torch.device("cpu"), TINY))
+    timings = [row for row in rows if isinstance(row, Timing)]
+    assert isinstance(rows[0], Loaded)
+    assert {(t.measure, t.size, t.way) for t in timings} == {
+        *(("first token", size, way) for size in TINY.frames for way in FIRST_TOKEN),
+        *(("steps", size, way) for size in TINY.batches for way in STEPS),
+    }
+    assert [timing.problem for timing in timings if timing.seconds is None] == []
+    assert [from_line(to_line(row)) for row in rows] == rows
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_a_gpu_counts_memory_too(path: Path) -> None:
+    loaded, *timings = measure(BF16, str(path), open_device("cuda"), TINY)
+    assert isinstance(loaded, Loaded)
+    assert loaded.used_bytes is not None
+    assert loaded.used_bytes >= loaded.weight_bytes
+    assert all(isinstance(row, Timing) and row.seconds and row.peak_bytes for row in timings)
+
+
+def test_a_checkpoint_that_does_not_load_is_a_row(tmp_path: Path) -> None:
+    (row,) = measure(BF16, str(tmp_path), torch.device("cpu"), TINY)
+    assert isinstance(row, Problem)
+    assert "config.json" in row.reason
+
+
+def test_what_runs_out_of_memory_is_a_row_and_the_rest_goes_on(model: VisionLanguageModel) -> None:
+    model.network.lm_head = model.language._head = Full()
+    with served(model) as subject:
+        timings = list(Cases("x", subject, TINY).first_token(1))
+    assert [timing.problem for timing in timings] == ["out of memory", "out of memory", ""]
+
+
+def test_a_clip_beyond_the_context_is_a_row(model: VisionLanguageModel) -> None:
+    model.context_length = 290
+    with served(model) as subject:
+        problems = {timing.problem for timing in Cases("x", subject, TINY).first_token(2)}
+    assert problems == {"the model takes 290 tokens"}
+
+
+def test_bytes_and_operations_are_those_of_the_network(model: VisionLanguageModel) -> None:
+    with served(model) as subject:
+        network = subject.network
+        prompt = embedded(subject, subject.ask(2))
+    kv_cache = model.new_kv_cache()
+    model.prefill(prompt, kv_cache)
+    held = sum(layer.keys.nbytes + layer.values.nbytes for layer in kv_cache.layers)
+    assert network.kv_bytes_per_token * prompt.inputs_embeds.shape[1] == held
+    shapes = {name: math.prod(shape) for name, shape in llava_shapes(LLAVA_TINY).items()}
+    language = [size for name, size in shapes.items() if "model.layers." in name]
+    step = sum(language) + shapes["model.norm.weight"] + shapes["lm_head.weight"]
+    assert network.step_bytes == 2 * step
+    num_buffered = network.weight_bytes - 2 * sum(shapes.values())
+    assert 0 <= num_buffered < 1000  # rotary frequencies
+
+
+def test_every_question_has_a_clip_of_its_own(model: VisionLanguageModel) -> None:
+    with served(model) as subject:
+        first, second = (embedded(subject, subject.ask(1)).inputs_embeds for _ in range(2))
+    assert first.shape == second.shape
+    assert not torch.equal(first, second)
+
+
+def test_laps_are_between_marks() -> None:
+    stopwatch = Stopwatch(torch.device("cpu"))
+    for _ in range(3):
+        stopwatch.mark()
+    laps_s = stopwatch.laps_s()
+    assert len(laps_s) == 2
+    assert min(laps_s) >= 0
+
+
+def test_rates_are_told_against_bandwidth_and_generate() -> None:
+    generate = Timing("llava-video/bf16/sdpa", "steps", 8, "generate", 4000, 2**30, 1.0, 2**32)
+    text = table_of(TIMING, generate)
+    cells = "4 000 | 1.00 | 29 802 | 16 | - | 8 | 0.00 | 2.00 | 2.00 | - | 4.00"
+    assert f"| `llava-video/bf16/sdpa` | 8 | {cells} |" in text
+
+
+def test_a_problem_stands_in_its_cell() -> None:
+    problem = Timing("a/b/c", "first token", 8, "engine", 9, 8 * 10**12, problem="out | of memory")
+    assert "| `a/b/c` | 8 | 9 | 0.01 | out / of memory | - | - | - | - | - | - |" in table_of(
+        problem
+    )
+
+
+def test_what_a_library_prints_is_no_row() -> None:
+    assert from_line("Loading weights\n") is None
+    assert from_line('{"other": 1}') is None
