@@ -15,7 +15,7 @@ from contracts.errors import WeightsError
 from llava_custom.config_fields import ConfigFields
 
 CONFIG_PATTERNS = ("*config.json",)  # those of folders, too
-FILE_PATTERNS = ("*.json", "*.safetensors", "*.txt", "*.model")
+FILE_PATTERNS = ("*.json", "*.safetensors", "*.txt", "*.model", "*.jinja")
 INDEX_NAME = "model.safetensors.index.json"
 HUB_ERRORS = (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError)
 

@@ -48,6 +48,7 @@ class VisionLanguageModel:
         device: Where the weights are.
         vocab_size: Width ``V`` of the logits; ids above the tokenizer's are padding.
         kv_bytes_per_token: Memory of the keys and values of one token.
+        knows_video: Whether it was trained on clips.
     """
 
     def __init__(
@@ -66,6 +67,7 @@ class VisionLanguageModel:
         self.tokenizer = tokenizer
         self.context_length = context_length
         self.frame_policy = frame_policy
+        self.knows_video = True
         self.eos_token_ids = eos_token_ids
         self.network = network
         self.prompt_tokenizer = prompt_tokenizer

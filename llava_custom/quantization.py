@@ -6,7 +6,7 @@ embeddings and the head stay in the compute type.
 
 import importlib.util
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil, prod
 from typing import Any, Literal
@@ -99,13 +99,19 @@ def quantised_layers(network: nn.Module) -> dict[str, tuple[int, int]]:
     }
 
 
-def quantization_config(scheme: Scheme, device: str, text: Mapping[str, object]) -> Any | None:  # noqa: ANN401 - transformers is untyped here
+def quantization_config(
+    scheme: Scheme,
+    device: str,
+    text: Mapping[str, object],
+    kept_modules: Sequence[str] = KEPT_MODULES,
+) -> Any | None:  # noqa: ANN401 - transformers is untyped here
     """The ``BitsAndBytesConfig`` of transformers, or ``None`` for weights as they are.
 
     Args:
         scheme: How the language model's linear layers are held.
         device: Where they will run.
         text: Sizes of the language model, as ``Qwen2Config`` names them.
+        kept_modules: Parts of the network that stay as they are.
 
     Raises:
         WeightsError: bitsandbytes is missing, or cannot run these sizes on this device.
@@ -120,7 +126,7 @@ def quantization_config(scheme: Scheme, device: str, text: Mapping[str, object])
         )
     from transformers import BitsAndBytesConfig
 
-    kept = list(KEPT_MODULES)
+    kept = list(kept_modules)
     if scheme.quantization == "int8":
         # It warns of its own casts in every layer of every step.
         logging.getLogger("bitsandbytes.autograd._functions").setLevel(logging.ERROR)
@@ -142,7 +148,8 @@ def _check_cpu_sizes(text: Mapping[str, object]) -> None:
     They would fail in the first forward with a RuntimeError about a shape. LLAVA.md 6.3.
     """
     size = {key: value for key, value in text.items() if isinstance(value, int)}
-    kv_width = size["hidden_size"] // size["num_attention_heads"] * size["num_key_value_heads"]
+    head_width = size.get("head_dim") or size["hidden_size"] // size["num_attention_heads"]
+    kv_width = head_width * size["num_key_value_heads"]
     divisors = {
         "hidden_size": (size["hidden_size"], 64),
         "intermediate_size": (size["intermediate_size"], 64),

@@ -25,6 +25,7 @@ class ModelFamily(Protocol):
     vocab_size: int
     kv_bytes_per_token: int
     eos_token_ids: frozenset[int]
+    knows_video: bool
     tokenizer: PreTrainedTokenizerFast
 
     def plan(self, messages: tuple[ChatMessage, ...]) -> Prompt:

@@ -32,9 +32,10 @@ from contracts.generation import (
     TokenDelta,
 )
 from contracts.settings import Settings
-from llava_custom import LoadOptions, Prompt, load_checkpoint, read_config
+from llava_custom import LoadOptions, Prompt
 from runners.engine import Engine, Job
 from runners.family import ModelFamily
+from runners.loading import check_model, load_model
 
 logger = logging.getLogger(__name__)
 
@@ -55,7 +56,7 @@ class TransformersRunner:
     """
 
     def __init__(self, settings: Settings) -> None:
-        read_config(settings.model)
+        check_model(settings.model)
         self._settings = settings
         self._model: ModelFamily | None = None
         self._engine: Engine | None = None
@@ -117,7 +118,12 @@ class TransformersRunner:
             job.cancel()
 
     def _card_of(self, model: ModelFamily) -> ModelCard:
-        return ModelCard(_root(self._settings.model), model.context_length, model.frame_policy)
+        return ModelCard(
+            _root(self._settings.model),
+            model.context_length,
+            model.frame_policy,
+            model.knows_video,
+        )
 
     def _loaded(self) -> ModelFamily:
         if self._failure is not None:
@@ -135,7 +141,7 @@ class TransformersRunner:
     def _run(self) -> None:
         """The device thread: load, then compute until closed."""
         try:
-            model = load_checkpoint(self._settings.model, _load_options(self._settings))
+            model = load_model(self._settings.model, _load_options(self._settings))
         except ServiceError as exc:
             self._failure = exc.message
             logger.error("the model could not be loaded: %s", exc.message)

@@ -41,7 +41,7 @@ class Crowded:
         self.device, self.tokenizer = model.device, model.tokenizer
         self.context_length, self.frame_policy = model.context_length, model.frame_policy
         self.vocab_size, self.eos_token_ids = model.vocab_size, model.eos_token_ids
-        self.kv_bytes_per_token = model.kv_bytes_per_token
+        self.kv_bytes_per_token, self.knows_video = model.kv_bytes_per_token, model.knows_video
         self.plan, self.encode, self.embed = model.plan, model.encode, model.embed
         self.new_kv_cache = model.new_kv_cache
         self._failures = failures

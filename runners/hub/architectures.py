@@ -1,0 +1,63 @@
+"""Which architectures there are, and the parts each is made of."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import transformers
+
+from runners.hub.checkpoint import Loaded
+from runners.hub.decoder import Decoder
+from runners.hub.llava import LlavaVision
+from runners.hub.llava_onevision import OnevisionVision
+from runners.hub.vision import Vision
+
+# The conversation LLaVA-1.5 was trained on; early conversions come without a template.
+VICUNA = (
+    "{% for message in messages %}"
+    "{{ {'system': '', 'user': 'USER: ', 'assistant': 'ASSISTANT: '}[message['role']] }}"
+    "{% for part in message['content'] if part['type'] == 'image' %}{{ '<image>\n' }}{% endfor %}"
+    "{% for part in message['content'] if part['type'] == 'video' %}{{ '<video>\n' }}{% endfor %}"
+    "{% for part in message['content'] if part['type'] == 'text' %}{{ part['text'] }}{% endfor %}"
+    "{{ eos_token if message['role'] == 'assistant' else ' ' }}"
+    "{% endfor %}"
+    "{% if add_generation_prompt %}{{ 'ASSISTANT:' }}{% endif %}"
+)
+LLAVA_KEPT = ("model.vision_tower", "model.multi_modal_projector", "lm_head")
+
+
+@dataclass(frozen=True, slots=True)
+class Architecture:
+    """How a checkpoint of one architecture is put together.
+
+    Attributes:
+        network: Name of transformers' class, as config.json has it.
+        vision: Its eyes, around a loaded network.
+        kept_modules: Parts that are never quantised.
+        decoder: How its language model is called.
+        decoder_name: The part of ``network.model`` that is the language model.
+        default_template: For checkpoints without one.
+    """
+
+    network: str
+    vision: Callable[[Loaded], Vision]
+    kept_modules: tuple[str, ...]
+    decoder: type[Decoder] = Decoder
+    decoder_name: str = "language_model"
+    default_template: str | None = None
+
+    @property
+    def network_class(self) -> Any:  # noqa: ANN401 - transformers is untyped here
+        """The class of transformers."""
+        return getattr(transformers, self.network)
+
+
+ARCHITECTURES = {
+    architecture.network: architecture
+    for architecture in (
+        Architecture(
+            "LlavaForConditionalGeneration", LlavaVision, LLAVA_KEPT, default_template=VICUNA
+        ),
+        Architecture("LlavaOnevisionForConditionalGeneration", OnevisionVision, LLAVA_KEPT),
+    )
+}

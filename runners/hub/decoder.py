@@ -1,0 +1,89 @@
+"""The language model of a checkpoint: embeddings in, logits out; callers keep the caches.
+
+Letters: ``B`` batch, ``T`` tokens, ``D`` hidden size, ``V`` vocabulary.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import DynamicCache
+
+from llava_custom import Embedded, Prompt, Visual
+
+
+class Decoder:
+    """A decoder of transformers whose tokens stand one after the other, and its head.
+
+    Args:
+        network: With ``lm_head``.
+        decoder: The part of it that reads embeddings.
+    """
+
+    def __init__(self, network: Any, decoder: Any) -> None:  # noqa: ANN401 - transformers is untyped
+        self._decoder = decoder
+        self._head = network.lm_head
+        self.config = decoder.config
+        self.device: torch.device = decoder.embed_tokens.weight.device
+
+    def embed(self, prompt: Prompt, blocks: Iterable[Tensor]) -> Embedded:
+        """Put embedded text and the visuals' blocks together."""
+        remaining = iter(blocks)
+        parts = [
+            next(remaining) if isinstance(segment, Visual) else self.embed_ids(segment)
+            for segment in prompt.segments
+        ]
+        return Embedded.in_order(torch.cat(parts)[None])
+
+    def embed_ids(self, token_ids: tuple[int, ...]) -> Tensor:
+        """Embeddings (T, D) of tokens."""
+        ids = torch.tensor(token_ids, dtype=torch.int64, device=self.device)
+        embeds: Tensor = self._decoder.embed_tokens(ids)
+        return embeds
+
+    def new_kv_cache(self) -> DynamicCache:
+        """An empty cache of keys and values for one batch."""
+        return DynamicCache(config=self.config)
+
+    def prefill(self, embedded: Embedded, kv_cache: DynamicCache) -> Tensor:
+        """Read a stretch of a prompt; float32 logits (1, V) after it."""
+        arguments = self.arguments(embedded, kv_cache)
+        hidden = self._read(
+            embedded.inputs_embeds, embedded.positions[:, None], kv_cache, arguments
+        )
+        return self._logits(hidden)
+
+    def decode_step(self, token_ids: Tensor, positions: Tensor, kv_cache: DynamicCache) -> Tensor:
+        """Read one token (B,) at its position (B,) in each row; float32 logits (B, V)."""
+        embeds = self._decoder.embed_tokens(token_ids[:, None])
+        return self._logits(self._read(embeds, positions[None, :, None], kv_cache, {}))
+
+    def arguments(self, embedded: Embedded, kv_cache: DynamicCache) -> Mapping[str, Any]:
+        """What the decoder takes beside embeddings and positions."""
+        return {}
+
+    def position_ids(self, positions: Tensor) -> Tensor:
+        """Positions (A, B, T) as the decoder takes them."""
+        return positions[0]
+
+    def _read(
+        self,
+        inputs_embeds: Tensor,
+        positions: Tensor,
+        kv_cache: DynamicCache,
+        arguments: Mapping[str, Any],
+    ) -> Tensor:
+        """The decoder's output at the last position, (B, D)."""
+        hidden: Tensor = self._decoder(
+            inputs_embeds=inputs_embeds,
+            position_ids=self.position_ids(positions.to(self.device)),
+            past_key_values=kv_cache,
+            use_cache=True,
+            **arguments,
+        ).last_hidden_state
+        return hidden[:, -1]
+
+    def _logits(self, hidden: Tensor) -> Tensor:
+        scores: Tensor = self._head(hidden)
+        return scores.float()

@@ -1,0 +1,30 @@
+"""The families that are tested, each with its tiny checkpoint."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.runners.hub.tiny_llava import llava_15, onevision
+
+
+@dataclass(frozen=True)
+class Family:
+    """A kind of checkpoint.
+
+    Attributes:
+        name: Also of its fixture.
+        write: Writes a tiny one.
+        knows_video: Whether it takes clips as clips.
+        language_layers: Where its quantised layers are.
+    """
+
+    name: str
+    write: Callable[[Path], Path]
+    knows_video: bool
+    language_layers: str = "model.language_model.layers."
+
+
+FAMILIES = [
+    Family("llava-1.5", llava_15, knows_video=False),
+    Family("llava-onevision", onevision, knows_video=True),
+]
