@@ -1,0 +1,50 @@
+"""RTSP cameras, through FFmpeg: TCP first, UDP where a camera refuses it, TLS for rtsps."""
+
+from collections.abc import Callable
+
+import av
+
+from contracts.errors import SourceStalled, SourceUnreachable
+from live.av_errors import source_error
+from live.container_connection import GUARDS, READ_SPAN_S, ContainerConnection, connect
+from live.source_rules import HostRules
+from live.sources import Source
+
+OPEN_S = 5.0
+OPTIONS = GUARDS | {
+    "rtsp_transport": "tcp+udp",
+    "rtsp_flags": "prefer_tcp",
+    "allowed_media_types": "video",
+    "protocol_whitelist": "rtsp,rtsps,rtp,udp,tcp,tls,crypto",
+    "fflags": "nobuffer",
+    "flags": "low_delay",
+    "probesize": "200000",
+    "analyzeduration": "0",
+    "user_agent": "Lookout",
+}
+
+
+def open_rtsp(
+    source: Source, hosts: HostRules, *, silence_s: float, is_stopping: Callable[[], bool]
+) -> ContainerConnection:
+    """Connect to a camera.
+
+    Raises:
+        SourceNotPermitted: Its host is not, or not any more.
+        SourceError: It cannot be reached, refuses, or sends no video.
+    """
+    url = source.url_at(hosts.reach(source.host, source.port))
+    try:
+        container = av.open(
+            url,
+            format="rtsp",
+            options=OPTIONS | {"timeout": str(int(silence_s * 1e6))},
+            metadata_errors="replace",
+            timeout=(OPEN_S, READ_SPAN_S),
+        )
+    except av.error.FFmpegError as exc:
+        error = source_error(exc)
+        if isinstance(error, SourceStalled):
+            error = SourceUnreachable(error.message)
+        raise error from None
+    return connect(container, is_recording=False, silence_s=silence_s, is_stopping=is_stopping)
