@@ -16,10 +16,10 @@ OPTIONS = GUARDS | {
     "rtsp_flags": "prefer_tcp",
     "allowed_media_types": "video",
     "protocol_whitelist": "rtsp,rtsps,rtp,udp,tcp,tls,crypto",
-    "fflags": "nobuffer",
     "flags": "low_delay",
     "probesize": "200000",
-    "analyzeduration": "0",
+    "analyzeduration": "1",  # 0 would be the default of 5 s
+    "fpsprobesize": "0",
     "user_agent": "Lookout",
 }
 

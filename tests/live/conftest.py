@@ -1,8 +1,9 @@
-"""Databases to test on: SQLite files, and a PostgreSQL server where one is installed."""
+"""Databases to test on (SQLite files, a PostgreSQL server where one is installed), a certificate."""
 
 import contextlib
 import os
 import shutil
+import ssl
 import subprocess
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -72,3 +73,19 @@ async def database(database_url: str, tmp_path: Path) -> AsyncIterator[Database]
     opened = open_database(database_url, tmp_path / "data")
     yield opened
     await opened.close()
+
+
+@pytest.fixture(scope="session")
+def tls(tmp_path_factory: pytest.TempPathFactory) -> ssl.SSLContext:
+    """A server's side of TLS, with a certificate that nobody trusts."""
+    openssl = shutil.which("openssl")
+    if openssl is None:
+        pytest.skip("openssl is not installed")
+    path = tmp_path_factory.mktemp("tls") / "both.pem"
+    command = [openssl, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
+    command += ["-nodes", "-days", "2", "-subj", "/CN=camera.example", "-keyout", str(path)]
+    made = subprocess.run([*command, "-out", "-"], check=True, capture_output=True)
+    path.write_bytes(path.read_bytes() + made.stdout)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(path)
+    return context

@@ -31,7 +31,9 @@ def number_of(rgb: U8) -> int:
     height, width, _ = rgb.shape
     bar = width // BITS
     means = [rgb[: height // 3, i * bar : (i + 1) * bar].mean() for i in range(BITS)]
-    return sum((mean > 125) << bit for bit, mean in zip(reversed(range(BITS)), means, strict=True))
+    return sum(
+        int(mean > 125) << bit for bit, mean in zip(reversed(range(BITS)), means, strict=True)
+    )
 
 
 def video(
