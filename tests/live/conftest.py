@@ -1,4 +1,4 @@
-"""Databases to test on (SQLite files, a PostgreSQL server where one is installed), a certificate."""
+"""Databases to test on: SQLite, and a PostgreSQL server where one is installed. A certificate."""
 
 import contextlib
 import os
