@@ -16,7 +16,7 @@ from live.stream_state import Facts, Phase, Standing, StateLimits, standing_of
 RATE_PACKETS = 150  # over which the rate is measured; more than one group of pictures mostly
 RATE_SPAN_S = 10.0
 
-Notice = Callable[[StreamState | None, Standing], None]
+OnStanding = Callable[[StreamState | None, Standing], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class Tracker:
         self,
         clock: Clock,
         limits: StateLimits,
-        on_change: Notice,
+        on_change: OnStanding,
         *,
         told: StreamState | None = None,
         figures: Figures | None = None,
