@@ -11,9 +11,14 @@ class ConfigFields:
     """One JSON object. A null is as good as an absent key.
 
     Every method raises ``WeightsError`` that names the key, what it holds and what is supported.
+
+    Attributes:
+        values: Its content.
+        file: Its path in the checkpoint, where there are several like it.
     """
 
     values: Mapping[str, object]
+    file: str = ""
 
     def size(self, key: str, default: int | None = None) -> int:
         """A whole number above 0."""
@@ -55,4 +60,5 @@ class ConfigFields:
 
     def refusal(self, key: str, expected: str) -> WeightsError:
         """The error that a key's value is worth."""
-        return WeightsError(f"{key} is {repr(self.values.get(key))[:80]}; {expected}")
+        where = f"{self.file}: " if self.file else ""
+        return WeightsError(f"{where}{key} is {repr(self.values.get(key))[:80]}; {expected}")

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from contracts.errors import WeightsError
 from llava_custom.checkpoint import Shapes
 from llava_custom.llava_video_config import LlavaVideoConfig
+from llava_custom.weights import renamed
 
 TOWER_PREFIX = "model.vision_tower.vision_tower.vision_model."
 # In the checkpoint, in the network; model.image_newline and lm_head.weight keep their names.
@@ -31,10 +32,7 @@ class VisionShape:
 
 def original_name(key: str) -> str:
     """The name in the checkpoint of a tensor of the network."""
-    for theirs, ours in PREFIXES:
-        if key.startswith(ours):
-            return theirs + key.removeprefix(ours)
-    return key
+    return renamed(key, PREFIXES)
 
 
 def vision_shape(shapes: Shapes, config: LlavaVideoConfig) -> VisionShape:

@@ -15,6 +15,19 @@ from llava_custom.checkpoint import Shapes
 MAX_LISTED = 8
 
 
+def renamed(key: str, prefixes: Iterable[tuple[str, str]]) -> str:
+    """The name in the checkpoint of a tensor of the network.
+
+    Args:
+        key: Its name in the network.
+        prefixes: How names begin: in the checkpoint, in the network. Other names are the same.
+    """
+    for theirs, ours in prefixes:
+        if key.startswith(ours):
+            return theirs + key.removeprefix(ours)
+    return key
+
+
 def network_shapes(build: Callable[[], nn.Module], name: Callable[[str], str]) -> Shapes:
     """The shape of every tensor of a network, which takes no memory.
 
