@@ -1,6 +1,6 @@
 """The files of a checkpoint: where they are, what is in the JSON, which shapes the weights have.
 
-Reads headers of weight files, never weights. Messages hold a checkpoint's name, not its path.
+Messages hold a checkpoint's name, not its path.
 """
 
 import json
@@ -10,6 +10,8 @@ from pathlib import Path
 from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file
+from torch import Tensor
 
 from contracts.errors import WeightsError
 from llava_custom.config_fields import ConfigFields
@@ -70,6 +72,14 @@ def read_shapes(directory: Path, folder: str = "") -> Shapes:
         except (OSError, SafetensorError) as exc:
             raise WeightsError(f"weight file {name} is missing or damaged") from exc
     return shapes
+
+
+def read_tensors(directory: Path, folder: str = "") -> dict[str, Tensor]:
+    """Every tensor in a folder of a checkpoint, on the CPU; check ``read_shapes`` first."""
+    tensors: dict[str, Tensor] = {}
+    for name in _weight_files(directory, folder):
+        tensors |= load_file(directory / name)
+    return tensors
 
 
 def generation_eos_ids(directory: Path, folder: str = "") -> frozenset[int]:

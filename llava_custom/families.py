@@ -10,6 +10,8 @@ from llava_custom.llava_video_config import LlavaVideoConfig
 from llava_custom.llava_video_loading import load_llava_video, read_llava_video_config
 from llava_custom.load_options import LoadOptions
 from llava_custom.model import VisionLanguageModel
+from llava_custom.vila_config import VilaConfig
+from llava_custom.vila_loading import load_vila, read_vila_config
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,12 +25,13 @@ class Family:
     """
 
     name: str
-    read_config: Callable[[Path], LlavaVideoConfig]
+    read_config: Callable[[Path], LlavaVideoConfig | VilaConfig]
     load: Callable[[Path, LoadOptions], VisionLanguageModel]
 
 
 FAMILIES: Mapping[str, Family] = {
     "LlavaQwenForCausalLM": Family("LLaVA-Video", read_llava_video_config, load_llava_video),
+    "LlavaLlamaModel": Family("VILA1.5", read_vila_config, load_vila),
 }
 
 
@@ -44,7 +47,7 @@ def knows(path: str) -> bool:
     return _find(_architectures(find_directory(path, CONFIG_PATTERNS))) is not None
 
 
-def read_config(path: str) -> LlavaVideoConfig:
+def read_config(path: str) -> LlavaVideoConfig | VilaConfig:
     """Read and check the configuration of a directory or hub id; a cheap test before loading.
 
     Raises:

@@ -11,6 +11,7 @@ from itertools import groupby
 from typing import Any
 
 from tokenizers import Tokenizer
+from tokenizers.pre_tokenizers import Metaspace
 
 from contracts.errors import WeightsError
 from llava_custom.prompt import Prompt, Visual
@@ -35,12 +36,20 @@ class PromptTokenizer:
     Args:
         tokenizer: transformers' fast tokenizer of the checkpoint.
         controls: The control tokens that pieces may hold.
+        has_dummy_prefix: Whether a space goes before the first text of the prompt and the first
+            after a visual, as sentencepiece puts it, also where that text has one of its own.
 
     Raises:
         WeightsError: The tokenizer lacks one of them.
     """
 
-    def __init__(self, tokenizer: Any, controls: Iterable[Control]) -> None:  # noqa: ANN401
+    def __init__(
+        self,
+        tokenizer: Any,  # noqa: ANN401 - transformers is untyped here
+        controls: Iterable[Control],
+        *,
+        has_dummy_prefix: bool = False,
+    ) -> None:
         vocabulary: dict[str, int] = tokenizer.get_added_vocab()
         tokens = [control.token for control in controls]
         missing = [token for token in tokens if token not in vocabulary]
@@ -50,6 +59,9 @@ class PromptTokenizer:
         rules = json.loads(tokenizer.backend_tokenizer.to_str())
         plain = {**rules, "added_tokens": [], "truncation": None, "padding": None}
         self._plain = Tokenizer.from_str(json.dumps(plain))
+        self._dummy_prefix = " " if has_dummy_prefix else ""
+        if has_dummy_prefix:  # the rules' own would leave out the space before a space
+            self._plain.pre_tokenizer = Metaspace(prepend_scheme="never", split=False)
         # A tokenizer of whole words may hold control tokens as words, too: those vanish.
         self._forbidden = set(tokenizer.all_special_ids) - {tokenizer.unk_token_id}
 
@@ -68,11 +80,13 @@ class PromptTokenizer:
         return Prompt(tuple(segments))
 
     def _token_ids(self, pieces: Iterable[Piece]) -> Iterator[int]:
+        prefix = self._dummy_prefix
         for kind, run in groupby(pieces, key=type):
             if kind is Control:
                 yield from (self.id_of(piece) for piece in run if isinstance(piece, Control))
-            else:
-                yield from self._text_ids("".join(piece for piece in run if isinstance(piece, str)))
+            elif text := "".join(piece for piece in run if isinstance(piece, str)):
+                yield from self._text_ids(prefix + text)
+                prefix = ""
 
     def _text_ids(self, text: str) -> Iterator[int]:
         text = text.encode(errors="replace").decode()  # JSON may hold half a surrogate pair

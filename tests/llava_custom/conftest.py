@@ -1,8 +1,9 @@
-"""Reference vectors of the original code, and the tiny checkpoint they were made with."""
+"""Reference vectors of the original codes, and the tiny checkpoints they were made with."""
 
 import json
 import shutil
 from collections.abc import Callable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,18 @@ from llava_custom import LoadOptions, VisionLanguageModel, load_checkpoint
 
 GOLDEN = Path(__file__).resolve().parents[3] / "shared" / "golden"
 CHECKPOINT = GOLDEN / "llava_video_tiny"
+VILA = GOLDEN / "vila_tiny"
+VILA_FILES = (
+    "config.json",
+    "llm/config.json",
+    "vision_tower/config.json",
+    "vision_tower/preprocessor_config.json",
+    "mm_projector/config.json",
+)
 
 Golden = Mapping[str, Tensor]
 Changes = Mapping[str, object]
+FileChanges = Mapping[str, Changes]
 Load = Callable[[Changes, LoadOptions], VisionLanguageModel]
 
 
@@ -81,3 +91,55 @@ def copy_with(changes: Changes, directory: Path) -> Path:
     config = json.loads((directory / "config.json").read_text())
     (directory / "config.json").write_text(json.dumps({**config, **changes}))
     return directory
+
+
+@pytest.fixture(scope="session")
+def vila_golden() -> Callable[[str], Golden]:
+    """Tensors of one case of VILA by name."""
+    return lambda case: load_file(GOLDEN / f"vila_{case}.safetensors")
+
+
+@pytest.fixture(scope="session")
+def vila_cases() -> Mapping[str, Any]:
+    """The prompt and the counts of every case of VILA."""
+    meta: Mapping[str, Any] = json.loads((GOLDEN / "vila_meta.json").read_text())
+    return meta["cases"]  # type: ignore[no-any-return]
+
+
+@pytest.fixture(scope="session")
+def vila_vectors() -> Mapping[str, list[int]]:
+    """Texts with the ids of the original's tokenizer, the first one of the prompt included."""
+    vectors = json.loads((GOLDEN / "vila_tokenizer_vectors.json").read_text())
+    return vectors  # type: ignore[no-any-return]
+
+
+@pytest.fixture(scope="session")
+def vila_files() -> FileChanges:
+    """The tiny VILA's configuration, by file."""
+    return {name: json.loads((VILA / name).read_text()) for name in VILA_FILES}
+
+
+@pytest.fixture
+def copy_vila(tmp_path: Path) -> Callable[[FileChanges], Path]:
+    """A copy of the tiny VILA with other values in its files."""
+
+    def copy(changes: FileChanges) -> Path:
+        directory = tmp_path / "vila-tiny"
+        shutil.copytree(VILA, directory)
+        for name, changed in changes.items():
+            values = json.loads((directory / name).read_text())
+            (directory / name).write_text(json.dumps({**values, **changed}))
+        return directory
+
+    return copy
+
+
+@pytest.fixture(scope="session")
+def load_vila() -> Callable[[LoadOptions], VisionLanguageModel]:
+    """The tiny VILA, loaded once for every way of loading it."""
+    return cache(lambda options: load_checkpoint(str(VILA), options))
+
+
+@pytest.fixture(scope="session")
+def vila(load_vila: Callable[[LoadOptions], VisionLanguageModel]) -> VisionLanguageModel:
+    return load_vila(LoadOptions())
