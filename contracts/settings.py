@@ -6,7 +6,7 @@ table is made from this class. Knows nothing of who uses a setting.
 
 import difflib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -266,24 +266,41 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         SettingsError: Names every variable that is wrong or unknown, without values.
     """
     fields = ALIASES | {variable_name(field): field for field in Settings.model_fields}
-    problems = [
-        _unknown(name, fields)
-        for name in environment
-        if name.startswith(PREFIX) and name not in fields
-    ]
+    unknown = [name for name in environment if name.startswith(PREFIX) and name not in fields]
     given = {fields[name]: name for name in fields if environment.get(name)}
-    try:
-        settings = Settings.model_validate({field: environment[given[field]] for field in given})
-    except ValidationError as exc:
-        problems += [f"{given[str(e['loc'][0])]}: {_sentence(e['msg'])}" for e in exc.errors()]
-    if problems:
-        raise SettingsError("; ".join(sorted(problems)))
-    return settings
+    values = {field: environment[given[field]] for field in given}
+    return _checked(values, given, [_unknown(name, fields) for name in unknown])
+
+
+def settings_of(values: Mapping[str, object]) -> Settings:
+    """The settings of these values, each under its field's name.
+
+    Raises:
+        SettingsError: Names every field that is wrong or unknown, without values.
+    """
+    fields = Settings.model_fields
+    known = {name: values[name] for name in values if name in fields}
+    unknown = [_unknown(name, fields) for name in values if name not in fields]
+    return _checked(known, {name: name for name in known}, unknown)
 
 
 def variable_name(field: str) -> str:
     """The variable that sets a field."""
     return PREFIX + field.upper()
+
+
+def _checked(
+    values: Mapping[str, object], names: Mapping[str, str], problems: Sequence[str]
+) -> Settings:
+    """The settings, unless there are problems; ``names`` is how their user calls the fields."""
+    try:
+        settings = Settings.model_validate(values)
+    except ValidationError as exc:
+        wrong = [f"{names[str(e['loc'][0])]}: {_sentence(e['msg'])}" for e in exc.errors()]
+        raise SettingsError("; ".join(sorted([*problems, *wrong]))) from None
+    if problems:
+        raise SettingsError("; ".join(sorted(problems)))
+    return settings
 
 
 def _sentence(message: str) -> str:
@@ -299,6 +316,6 @@ def _parse_json(text: str) -> object:
         raise ValueError("expected JSON") from None
 
 
-def _unknown(name: str, known: Mapping[str, str]) -> str:
+def _unknown(name: str, known: Iterable[str]) -> str:
     near = difflib.get_close_matches(name, known, n=1)
     return f"{name}: no such setting" + (f", did you mean {near[0]}?" if near else "")

@@ -10,6 +10,7 @@ from contracts.settings import (
     Settings,
     SettingsError,
     read_settings,
+    settings_of,
     variable_name,
 )
 
@@ -139,3 +140,19 @@ def test_the_served_name_is_the_last_part_unless_one_is_chosen(
 
 def test_the_demo_model_is_the_default() -> None:
     assert Settings().model == str(DEMO_MODEL)
+
+
+def test_values_are_taken_under_the_names_of_fields() -> None:
+    assert settings_of({}) == Settings()
+    chosen = settings_of({"max_frames": 16, "media_allow": ("10.0.0.0/8",)})
+    assert chosen == Settings(max_frames=16, media_allow=("10.0.0.0/8",))
+
+
+def test_all_wrong_values_are_told_by_the_names_of_fields() -> None:
+    with pytest.raises(SettingsError) as caught:
+        settings_of({"max_frames": "secret", "max_frame": 4, "vision_chunk": 0})
+    problems = str(caught.value)
+    assert "max_frames: " in problems
+    assert "max_frame: no such setting, did you mean max_frames?" in problems
+    assert "vision_chunk: " in problems
+    assert "secret" not in problems
