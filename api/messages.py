@@ -48,7 +48,22 @@ def draft_of(
         for index, message in enumerate(body.messages)
     ]
     _check_text(draft, max_part_chars)
-    return _join_system(draft)
+    return join_system(draft)
+
+
+def join_system(draft: list[DraftMessage]) -> Draft:
+    """The messages with those of the system as one in front; without any, as they are."""
+    said = [
+        part.text
+        for message in draft
+        if message.role == "system"
+        for part in message.parts
+        if isinstance(part, TextPart)
+    ]
+    rest = tuple(message for message in draft if message.role != "system")
+    if len(rest) == len(draft):
+        return rest
+    return (DraftMessage("system", (TextPart("\n".join(said)),)), *rest)
 
 
 def unknown_part_names(body: ChatBody) -> Iterator[str]:
@@ -129,17 +144,3 @@ def _check_text(draft: list[DraftMessage], max_part_chars: int | None) -> None:
     if sum(lengths) > MAX_TEXT_CHARS:
         message = f"messages: expected at most {MAX_TEXT_CHARS} characters of text"
         raise RequestError(message, param="messages")
-
-
-def _join_system(draft: list[DraftMessage]) -> Draft:
-    said = [
-        part.text
-        for message in draft
-        if message.role == "system"
-        for part in message.parts
-        if isinstance(part, TextPart)
-    ]
-    rest = tuple(message for message in draft if message.role != "system")
-    if len(rest) == len(draft):
-        return rest
-    return (DraftMessage("system", (TextPart("\n".join(said)),)), *rest)
