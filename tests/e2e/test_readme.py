@@ -1,6 +1,7 @@
 """What the README tells people to type, typed."""
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -15,6 +16,7 @@ pytestmark = pytest.mark.e2e
 
 README = (ROOT / "README.md").read_text()
 ADDRESS = "http://localhost:3000"
+IN_REPOSITORY = {**os.environ, "PYTHONPATH": str(ROOT)}
 
 
 def blocks(language: str) -> list[str]:
@@ -44,11 +46,11 @@ def test_each_curl_line_is_answered(url: str, workplace: Path, command: str) -> 
     assert reply.get("status") == "success" or reply.get("choices"), done.stdout
 
 
-def test_the_python_example_runs(url: str, workplace: Path) -> None:
-    (script,) = blocks("python")
+@pytest.mark.parametrize("script", blocks("python"))
+def test_each_python_example_runs(url: str, workplace: Path, script: str) -> None:
     done = subprocess.run(
         [sys.executable, "-c", script.replace(ADDRESS, url)],
-        cwd=workplace, capture_output=True, text=True, timeout=120, check=False,
+        cwd=workplace, env=IN_REPOSITORY, capture_output=True, text=True, timeout=120, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip()

@@ -1,0 +1,48 @@
+"""Processes that have the model libraries loaded when they begin, so that many can live and die.
+
+They are forked by a server that has imported, and not used, what a run imports.
+"""
+
+import multiprocessing
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from multiprocessing.context import ForkServerProcess
+from pathlib import Path
+
+from runners import LLM, SamplingParams
+
+FORKS = multiprocessing.get_context("forkserver")
+FORKS.set_forkserver_preload(["runners.transformers_runner", "runners.offline"])
+POLL_S = 0.002
+
+
+@contextmanager
+def endless_process(log: Path) -> Iterator[ForkServerProcess]:
+    """Asks a hundred thousand prompts."""
+    with _process(FORKS.Process(target=_ask_endlessly, args=(log,))) as process:
+        yield process
+
+
+@contextmanager
+def _process(process: ForkServerProcess) -> Iterator[ForkServerProcess]:
+    process.start()
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.join()
+        process.close()
+
+
+def _ask_endlessly(log: Path) -> None:
+    _write_to(log)
+    with LLM() as llm:
+        llm.generate(["Hello!"] * 100_000, SamplingParams(max_tokens=4))
+
+
+def _write_to(log: Path) -> None:
+    with log.open("ab") as file:
+        os.dup2(file.fileno(), sys.stdout.fileno())
+        os.dup2(file.fileno(), sys.stderr.fileno())
