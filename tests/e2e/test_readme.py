@@ -56,6 +56,18 @@ def test_each_python_example_runs(url: str, workplace: Path, script: str) -> Non
     assert done.stdout.strip()
 
 
+def test_the_batch_is_answered(workplace: Path) -> None:
+    (command,) = [block for block in blocks("bash") if "runners.batch" in block]
+    subprocess.run(
+        ["bash", "-c", command.replace(".venv/bin/python", sys.executable)],
+        cwd=workplace, env=IN_REPOSITORY, timeout=120, check=True,
+    )  # fmt: skip
+    lines = (workplace / "answers.jsonl").read_text().splitlines()
+    answers = [json.loads(line) for line in lines]
+    assert [one["custom_id"] for one in answers] == ["greeting", "clip"]
+    assert all(one["response"]["status_code"] == 200 for one in answers)
+
+
 def test_the_generated_tables_are_up_to_date() -> None:
     assert rewritten(README) == README
 

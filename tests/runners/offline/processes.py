@@ -6,16 +6,24 @@ They are forked by a server that has imported, and not used, what a run imports.
 import multiprocessing
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
 from runners import LLM, SamplingParams
+from runners.batch import main
 
 FORKS = multiprocessing.get_context("forkserver")
-FORKS.set_forkserver_preload(["runners.transformers_runner", "runners.offline"])
+FORKS.set_forkserver_preload(["runners.transformers_runner", "runners.batch"])
 POLL_S = 0.002
+
+
+@contextmanager
+def batch_process(arguments: Sequence[str], log: Path) -> Iterator[ForkServerProcess]:
+    """``python -m runners.batch`` with these arguments; killed if it still runs in the end."""
+    with _process(FORKS.Process(target=_batch, args=(arguments, log))) as process:
+        yield process
 
 
 @contextmanager
@@ -34,6 +42,11 @@ def _process(process: ForkServerProcess) -> Iterator[ForkServerProcess]:
         process.kill()
         process.join()
         process.close()
+
+
+def _batch(arguments: Sequence[str], log: Path) -> None:
+    _write_to(log)
+    sys.exit(main(arguments))
 
 
 def _ask_endlessly(log: Path) -> None:
