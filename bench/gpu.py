@@ -25,11 +25,12 @@ from typing import IO
 import torch
 
 from bench.gpu_cases import FULL, TINY, Variant, measure
-from bench.gpu_checkpoints import LLAVA_TINY, LLAVA_VIDEO_7B, write_llava
 from bench.gpu_device import describe, free, measure_ceilings, open_device
+from bench.gpu_llava_video import LLAVA_TINY, LLAVA_VIDEO_7B, write_llava
 from bench.gpu_rows import Problem, Row, from_line, to_line
 from bench.gpu_subject import reason_of
 from bench.gpu_table import Report
+from bench.gpu_vila import VILA_3B, VILA_TINY, write_vila
 
 TABLE = Path("docs/gpu.md")
 TINY_TABLE = Path("build/bench-gpu-tiny.md")
@@ -43,16 +44,22 @@ VARIANTS = {
     for variant in (
         Variant("llava-video", "bf16", "sdpa"),
         Variant("llava-video", "nf4", "sdpa"),
+        Variant("vila", "bf16", "sdpa"),
+        Variant("vila", "nf4", "sdpa"),
         Variant("llava-video", "bf16", "flash_attention_2"),
         Variant("llava-video", "nf4", "flash_attention_2"),
+        Variant("vila", "bf16", "flash_attention_2"),
+        Variant("vila", "nf4", "flash_attention_2"),
     )
 }
 MODULES = {"nf4": "bitsandbytes", "flash_attention_2": "flash_attn"}
 FULL_SIZE: Mapping[str, Write] = {
     "llava-video": lambda folder, device: write_llava(folder, LLAVA_VIDEO_7B, device),
+    "vila": lambda folder, device: write_vila(folder, VILA_3B, device),
 }
 TINY_SIZE: Mapping[str, Write] = {
     "llava-video": lambda folder, device: write_llava(folder, LLAVA_TINY, device),
+    "vila": lambda folder, device: write_vila(folder, VILA_TINY, device),
 }
 
 

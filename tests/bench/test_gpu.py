@@ -8,27 +8,35 @@ import torch
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 
-from bench.gpu import main
+from bench.gpu import TINY_SIZE, VARIANTS, main
 from bench.gpu_cases import TINY, Cases, Variant, measure
-from bench.gpu_checkpoints import CONTROL, LLAVA_TINY, LLAVA_VIDEO_7B, llava_shapes, write_llava
 from bench.gpu_device import Stopwatch, open_device
+from bench.gpu_llava_video import CONTROL, LLAVA_TINY, LLAVA_VIDEO_7B, llava_shapes, write_llava
 from bench.gpu_rows import Loaded, Problem, Row, Timing, from_line, to_line
 from bench.gpu_subject import served
 from bench.gpu_table import Report
+from bench.gpu_vila import VILA_3B, VILA_TINY, llm_shapes, vision_shapes
 from bench.gpu_ways import FIRST_TOKEN, STEPS, embedded
-from bench.gpu_weights import byte_tokenizer, write_weights
+from bench.gpu_weights import Shapes, byte_tokenizer, write_weights
 from llava_custom import LoadOptions, VisionLanguageModel, load_checkpoint
 from llava_custom.checkpoint import read_shapes
 
+CPU = torch.device("cpu")
 BF16 = Variant("llava-video", "bf16", "sdpa")
 TIMING = Timing("llava-video/bf16/sdpa", "steps", 8, "engine", 4000, 2**30, 0.5, 2**31)
 
 
 @pytest.fixture(scope="module")
-def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("checkpoint") / "llava"
-    write_llava(folder, LLAVA_TINY, torch.device("cpu"))
-    return folder
+def paths(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    folder = tmp_path_factory.mktemp("checkpoints")
+    for model, write in TINY_SIZE.items():
+        write(folder / model, CPU)
+    return {model: folder / model for model in TINY_SIZE}
+
+
+@pytest.fixture(scope="module")
+def path(paths: dict[str, Path]) -> Path:
+    return paths["llava-video"]
 
 
 @pytest.fixture
@@ -49,9 +57,22 @@ def table_of(*rows: Row) -> str:
     return Report("command", ["a machine"], 4e12, 8e14, list(rows)).markdown()
 
 
-def test_the_checkpoint_has_the_numbers_of_the_published_one() -> None:
-    shapes = llava_shapes(LLAVA_VIDEO_7B)
-    assert sum(map(math.prod, shapes.values())) == 8_030_348_832  # LLAVA.md 8
+def num_weights(shapes: Shapes, word: str = "") -> int:
+    return sum(math.prod(shape) for name, shape in shapes.items() if word in name)
+
+
+def test_llava_video_has_the_published_sizes() -> None:
+    assert num_weights(llava_shapes(LLAVA_VIDEO_7B)) == 8_030_348_832  # LLAVA.md 8
+
+
+def test_vila_has_the_published_sizes() -> None:
+    llm = llm_shapes(VILA_3B)
+    matrices = num_weights(llm, "_proj.")
+    num_bytes = matrices * 4.127 / 8 + 2 * (num_weights(llm) - matrices)
+    assert round(num_bytes / 2**30, 2) == 1.52  # LLAVA.md 8, in NF4
+    assert round(2 * num_weights(vision_shapes(VILA_3B)) / 2**30, 1) == 0.8
+    kv_bytes = 2 * 2 * VILA_3B.num_layers * VILA_3B.hidden_size
+    assert kv_bytes == 320 * 2**10
 
 
 def test_the_tokenizer_has_the_published_ids() -> None:
@@ -62,25 +83,34 @@ def test_the_tokenizer_has_the_published_ids() -> None:
     assert tokenizer.decode(ids) == "ein Täg"
 
 
+def test_vila_s_tokenizer_reads_characters(paths: dict[str, Path]) -> None:
+    model = load_checkpoint(str(paths["vila"]), LoadOptions())
+    ids = model.tokenizer("ein Täg").input_ids
+    assert len(model.tokenizer) == VILA_TINY.vocab_size
+    assert model.tokenizer.decode(ids, skip_special_tokens=True) == "ein Täg"
+    tokens = model.tokenizer.convert_ids_to_tokens(ids)
+    assert tokens == ["▁", "e", "i", "n", "▁", "T", "<0xC3>", "<0xA4>", "g"]
+
+
 def test_weights_are_drawn_again_alike(path: Path, tmp_path: Path) -> None:
-    write_llava(tmp_path, LLAVA_TINY, torch.device("cpu"))
+    write_llava(tmp_path, LLAVA_TINY, CPU)
     file = "model.safetensors"
     assert (tmp_path / file).read_bytes() == (path / file).read_bytes()
 
 
 def test_weights_in_shards_are_all_of_them(path: Path, tmp_path: Path) -> None:
-    write_weights(tmp_path, llava_shapes(LLAVA_TINY), torch.device("cpu"), 100_000)
+    write_weights(tmp_path, llava_shapes(LLAVA_TINY), CPU, 100_000)
     assert len(list(tmp_path.glob("*-of-00004.safetensors"))) == 4
     assert read_shapes(tmp_path) == read_shapes(path)
 
 
 def test_the_dry_run_writes_a_table(tmp_path: Path) -> None:
     table = tmp_path / "docs" / "gpu.md"
-    names = ["llava-video/nf4/sdpa", "llava-video/nf4/flash_attention_2"]
+    names = ["llava-video/bf16/sdpa", "llava-video/bf16/flash_attention_2"]
     main(["--tiny", "--out", str(table), "--only", *names])
     text = table.read_text()
     assert f"torch {torch.__version__}" in text
-    assert text.count("\n| `llava-video/nf4/sdpa` |") == 1 + len(TINY.frames) + len(TINY.batches)
+    assert text.count("\n| `llava-video/bf16/sdpa` |") == 1 + len(TINY.frames) + len(TINY.batches)
     assert "flash_attn is not installed" in text
     assert "Error" not in text
     assert [file.name for file in table.parent.iterdir()] == ["gpu.md"]
@@ -93,8 +123,10 @@ def test_a_run_that_is_cut_leaves_a_table(tmp_path: Path) -> None:
     assert table.read_text().count("the budget of 0.5 s was spent") == 2
 
 
-def test_every_case_is_timed_every_way(path: Path) -> None:
-    rows = list(measure(BF16, str(path), torch.device("cpu"), TINY))
+@pytest.mark.parametrize("name", ["llava-video/nf4/sdpa", "vila/bf16/sdpa"])
+def test_every_case_is_timed_every_way(paths: dict[str, Path], name: str) -> None:
+    variant = VARIANTS[name]
+    rows = list(measure(variant, str(paths[variant.model]), CPU, TINY))
     timings = [row for row in rows if isinstance(row, Timing)]
     assert isinstance(rows[0], Loaded)
     assert {(t.measure, t.size, t.way) for t in timings} == {
@@ -107,8 +139,10 @@ def test_every_case_is_timed_every_way(path: Path) -> None:
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-def test_a_gpu_counts_memory_too(path: Path) -> None:
-    loaded, *timings = measure(BF16, str(path), open_device("cuda"), TINY)
+@pytest.mark.parametrize("model", TINY_SIZE)
+def test_a_gpu_counts_memory_too(paths: dict[str, Path], model: str) -> None:
+    variant, device = Variant(model, "bf16", "sdpa"), open_device("cuda")
+    loaded, *timings = measure(variant, str(paths[model]), device, TINY)
     assert isinstance(loaded, Loaded)
     assert loaded.used_bytes is not None
     assert loaded.used_bytes >= loaded.weight_bytes
@@ -116,7 +150,7 @@ def test_a_gpu_counts_memory_too(path: Path) -> None:
 
 
 def test_a_checkpoint_that_does_not_load_is_a_row(tmp_path: Path) -> None:
-    (row,) = measure(BF16, str(tmp_path), torch.device("cpu"), TINY)
+    (row,) = measure(BF16, str(tmp_path), CPU, TINY)
     assert isinstance(row, Problem)
     assert "config.json" in row.reason
 
@@ -159,7 +193,7 @@ def test_every_question_has_a_clip_of_its_own(model: VisionLanguageModel) -> Non
 
 
 def test_laps_are_between_marks() -> None:
-    stopwatch = Stopwatch(torch.device("cpu"))
+    stopwatch = Stopwatch(CPU)
     for _ in range(3):
         stopwatch.mark()
     laps_s = stopwatch.laps_s()

@@ -1,33 +1,19 @@
 """LLaVA-Video of full size, or tiny, in its original layout with random weights.
 
-Source: LLAVA.md 1.1 (config.json), 1.2 (names and shapes) and 1.3 (the vision tower).
+Source: LLAVA.md 1.1 (config.json), 1.2 (names and shapes).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 
+from bench.gpu_siglip import SO400M, TowerSizes, tower_shapes
 from bench.gpu_weights import Shapes, byte_tokenizer, write_json, write_weights
 
 CONTROL = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
+WITHOUT_LAST_LAYER = replace(SO400M, num_layers=26)
 TOWER = "model.vision_tower.vision_tower.vision_model."
-
-
-@dataclass(frozen=True, slots=True)
-class TowerSizes:
-    """A SigLIP tower: sizes of its layers, its picture and its patches in pixels."""
-
-    hidden_size: int = 1152
-    intermediate_size: int = 4304
-    num_layers: int = 26
-    image_px: int = 384
-    patch_px: int = 14
-
-    @property
-    def num_patches(self) -> int:
-        """Of one picture."""
-        return (self.image_px // self.patch_px) ** 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +27,7 @@ class LlavaSizes:
     num_kv_heads: int = 4
     vocab_size: int = 152064
     num_plain: int = 151643
-    tower: TowerSizes = TowerSizes()
+    tower: TowerSizes = WITHOUT_LAST_LAYER
 
     @property
     def kv_width(self) -> int:
@@ -144,25 +130,3 @@ def _qwen2_layer(at: str, sizes: LlavaSizes) -> Shapes:
         f"{at}input_layernorm.weight": (width,),
         f"{at}post_attention_layernorm.weight": (width,),
     }
-
-
-def tower_shapes(prefix: str, sizes: TowerSizes) -> dict[str, tuple[int, ...]]:
-    """A SigLIP tower without its pooling head."""
-    width, patch_px = sizes.hidden_size, sizes.patch_px
-    shapes: dict[str, tuple[int, ...]] = {
-        f"{prefix}embeddings.patch_embedding.weight": (width, 3, patch_px, patch_px),
-        f"{prefix}embeddings.patch_embedding.bias": (width,),
-        f"{prefix}embeddings.position_embedding.weight": (sizes.num_patches, width),
-        f"{prefix}post_layernorm.weight": (width,),
-        f"{prefix}post_layernorm.bias": (width,),
-    }
-    for index in range(sizes.num_layers):
-        at = f"{prefix}encoder.layers.{index}."
-        linear = {f"self_attn.{name}_proj": (width, width) for name in ("q", "k", "v", "out")}
-        linear["mlp.fc1"] = (sizes.intermediate_size, width)
-        linear["mlp.fc2"] = (width, sizes.intermediate_size)
-        for name, shape in linear.items():
-            shapes |= {f"{at}{name}.weight": shape, f"{at}{name}.bias": shape[:1]}
-        for norm in ("layer_norm1", "layer_norm2"):
-            shapes |= {f"{at}{norm}.weight": (width,), f"{at}{norm}.bias": (width,)}
-    return shapes
