@@ -80,6 +80,7 @@ async def _answer_rest(
     ) as session:
         answers = answers_in_order(session, lines, set(progress.custom_ids), batch.concurrency)
         with tqdm(total=progress.num_lines, initial=progress.num_done, disable=None) as bar:
+            bar.set_postfix(failed=num_failed)
             async with aclosing(answers):
                 async for answered in answers:
                     file = files[-1] if answered.is_failed else files[0]

@@ -152,7 +152,8 @@ class LLM:
 
     async def _answer(self, name: str, asked: Asked, sampling: SamplingParams) -> RequestOutput:
         try:
-            draft = await asyncio.to_thread(asked)
+            policy = self._session.deps.runner.require_card().frame_policy
+            draft = await asyncio.to_thread(asked, policy)
             question = Question(name, "offline", draft, sampling, time.monotonic())
             async with self._session.generate(question) as generation:
                 return RequestOutput.of(await generation.answer())

@@ -13,7 +13,7 @@ from api.drafts import DraftPart, Wanted
 from api.media_parts import WantedClip, WantedPicture
 from contracts.chat import ImagePart, TextPart, VideoPart
 from contracts.errors import RequestError
-from contracts.media import U8, FrameSampling, MediaUrl, UploadedFile
+from contracts.media import U8, FramePolicy, FrameSampling, MediaUrl, UploadedFile
 from contracts.sampling import check_sampling
 from contracts.settings import Settings
 from runners.offline.pixels import (
@@ -76,10 +76,11 @@ def clip_part(clip: object, *, at: str, settings: Settings) -> PromptPart:
     return clip
 
 
-def draft_part(part: PromptPart, settings: Settings) -> DraftPart:
+def draft_part(part: PromptPart, settings: Settings, policy: FramePolicy) -> DraftPart:
     """The part with its pixels made, where they were in memory."""
     if isinstance(part, Frames):
-        return VideoPart(clip_of(part, max_frames=settings.max_frames))
+        clip = clip_of(part, max_frames=settings.max_frames, size_wh=policy.size_wh)
+        return VideoPart(clip)
     if isinstance(part, Image.Image | np.ndarray):
         return ImagePart(picture_of(part))
     return part

@@ -13,6 +13,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from contracts.media import U8, Clip, Frame, FrameSampling, Picture
+from media.resize import resize_picture
 from media.rgb import to_rgb, to_rgb_array
 from media.sampling import choose_from_list
 
@@ -81,19 +82,26 @@ def picture_of(pixels: Pixels) -> Picture:
     return Picture(rgb, width, height, RAW)
 
 
-def clip_of(frames: Frames, *, max_frames: int) -> Clip:
-    """All pictures, or ``max_frames`` of them, evenly, both ends included."""
+def clip_of(frames: Frames, *, max_frames: int, size_wh: tuple[int, int] | None) -> Clip:
+    """All pictures, or ``max_frames`` of them, evenly, both ends included.
+
+    Args:
+        frames: Checked.
+        max_frames: As many as the model may get.
+        size_wh: What they are squashed to, as the media reader squashes those of files.
+    """
     num_pictures = len(frames.pictures)
     fps = frames.fps or 1.0
     choice = choose_from_list(num_pictures, FrameSampling(fps=fps), max_frames=max_frames)
     chosen = [_rgb(frames.pictures[index]) for index in choice.indices]
     height, width, _ = chosen[0].shape
+    squashed = [_squashed(rgb, size_wh or (width, height)) for rgb in chosen]
     is_timed = frames.times_s is not None
     times_s = [index / fps for index in range(num_pictures)]
     if frames.times_s is not None:
         times_s = [float(time_s) for time_s in frames.times_s]
     return Clip(
-        frames=tuple(map(Frame, chosen, (times_s[index] for index in choice.indices))),
+        frames=tuple(map(Frame, squashed, (times_s[index] for index in choice.indices))),
         duration_s=None if is_timed else choice.end_s,
         source_fps=None if is_timed else fps,
         num_source_frames=num_pictures,
@@ -126,6 +134,12 @@ def _size_wh(pixels: Pixels) -> tuple[int, int]:
     if isinstance(pixels, Image.Image):
         return pixels.size
     return pixels.shape[1], pixels.shape[0]
+
+
+def _squashed(rgb: U8, size_wh: tuple[int, int]) -> U8:
+    if _size_wh(rgb) == size_wh:
+        return rgb
+    return to_rgb_array(resize_picture(Image.fromarray(rgb), size_wh))
 
 
 def _rgb(pixels: Pixels) -> U8:

@@ -15,6 +15,7 @@ from api.media_parts import WantedClip
 from api.messages import join_system
 from contracts.chat import Role, TextPart
 from contracts.errors import RequestError
+from contracts.media import FramePolicy
 from contracts.settings import Settings
 from runners.offline.media_inputs import (
     ClipInput,
@@ -47,7 +48,7 @@ class Message:
 
 Conversation = Sequence[Message] | Sequence[Mapping[str, Any]]  # the latter as in the chat API
 Prompt = str | Message | Mapping[str, Any] | Conversation
-Asked = Callable[[], Draft]  # a prompt that was found good; called when its turn comes
+Asked = Callable[[FramePolicy], Draft]  # a prompt that was found good; called when its turn comes
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -138,16 +139,15 @@ def _openai_messages(messages: Sequence[object], at: str, settings: Settings) ->
         raise PromptError(f"{at}: {exc.message}") from exc
     if asked.ignored:
         raise PromptError(f"{at}: expected no field {', '.join(asked.ignored)}")
-    return lambda: asked.draft
+    return lambda policy: asked.draft
 
 
-def _draft(turns: Sequence[Turn], settings: Settings) -> Draft:
-    return join_system(
-        [
-            DraftMessage(turn.role, tuple(draft_part(part, settings) for part in turn.parts))
-            for turn in turns
-        ]
-    )
+def _draft(turns: Sequence[Turn], settings: Settings, policy: FramePolicy) -> Draft:
+    return join_system([_message(turn, settings, policy) for turn in turns])
+
+
+def _message(turn: Turn, settings: Settings, policy: FramePolicy) -> DraftMessage:
+    return DraftMessage(turn.role, tuple(draft_part(one, settings, policy) for one in turn.parts))
 
 
 def _told(value: object) -> str:

@@ -12,20 +12,21 @@ from api.drafts import Draft
 from api.media_parts import WantedClip, WantedPicture
 from contracts.chat import ImagePart, TextPart, VideoPart
 from contracts.generation import SamplingParams
-from contracts.media import Clip, FrameSampling, MediaUrl, UploadedFile
+from contracts.media import Clip, FramePolicy, FrameSampling, MediaUrl, UploadedFile
 from contracts.settings import Settings
 from runners.offline import Frames, Message, PromptError, VideoFile
 from runners.offline.prompts import read_prompt
 from runners.offline.sampling import sampling_of_each
 
 SETTINGS = Settings(max_frames=4, max_images=2, max_videos=1, max_n=3, max_new_tokens=100)
+POLICY = FramePolicy(num_frames=2, size_wh=(8, 8))
 RGB = np.zeros((4, 6, 3), np.uint8)
 GREY = Image.new("L", (6, 4), 9)
 URL = "https://example.org/a.png"
 
 
 def draft(prompt: object) -> Draft:
-    return read_prompt(prompt, at="prompts[0]", settings=SETTINGS)()
+    return read_prompt(prompt, at="prompts[0]", settings=SETTINGS)(POLICY)
 
 
 def seen(prompt: object) -> list[str]:
@@ -76,6 +77,12 @@ def test_frames_have_the_times_of_their_rate() -> None:
     assert clip.frame_times_s == (0.0, 0.5, 1.0)
     assert (clip.duration_s, clip.source_fps, clip.num_source_frames) == (1.5, 2, 3)
     assert clip_of(np.stack([RGB, RGB])).frame_times_s == (0.0, 1.0)
+
+
+def test_frames_are_squashed_as_those_of_files_are() -> None:
+    clip = clip_of(np.stack([RGB, RGB]))
+    assert (clip.width, clip.height) == (6, 4)
+    assert [frame.rgb.shape for frame in clip.frames] == [(8, 8, 3)] * 2
 
 
 def test_frames_have_the_times_that_were_said() -> None:
