@@ -214,6 +214,8 @@ class LiveStreams(Protocol):
     def subscribe(self, on_change: Callable[[StreamChange], None]) -> Callable[[], None]:
         """Call for every change of a state, in order, on threads of the streams.
 
+        ``on_change`` returns soon, and does not add, change or remove streams.
+
         Returns:
             What ends the subscription.
         """

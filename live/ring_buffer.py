@@ -84,13 +84,14 @@ class RingBuffer:
     sees a frame twice, out of order or half written.
     """
 
-    def __init__(self, *, seconds: float, max_bytes: int) -> None:
+    def __init__(self, *, seconds: float, max_bytes: int, sequence: int = 0) -> None:
         self._seconds = seconds
         self._max_bytes = max_bytes
         self._held = Held()
         self._slots: PixelSlots | None = None
         self._packed_bytes = 0
-        self._sequence = 0
+        self._sequence = sequence  # of the frame before the first
+        self._is_closed = False
         self._changed = threading.Condition()
 
     def append(self, rgb: U8, time_s: float, captured_at: datetime) -> int:
@@ -115,15 +116,15 @@ class RingBuffer:
         self._make_room(slots)
         return entry.sequence
 
-    def clear(self) -> None:
-        """Forget every frame; from the writer's thread, or when there is none."""
-        self._held = Held()
-        self._slots = None
-        self._packed_bytes = 0
+    def close(self) -> None:
+        """Let nobody wait any more: no frame will come."""
+        with self._changed:
+            self._is_closed = True
+            self._changed.notify_all()
 
     @property
     def newest_sequence(self) -> int:
-        """Number of the newest frame that ever was; 0 before the first."""
+        """Number of the newest frame that ever was."""
         return self._sequence
 
     @property
@@ -166,7 +167,7 @@ class RingBuffer:
     def wait_newer(self, sequence: int, *, timeout_s: float) -> int:
         """Wait for a frame above ``sequence``; the number of the newest one, whichever it is."""
         with self._changed:
-            self._changed.wait_for(lambda: self._sequence > sequence, timeout_s)
+            self._changed.wait_for(lambda: self._sequence > sequence or self._is_closed, timeout_s)
             return self._sequence
 
     def _slots_for(self, rgb: U8) -> PixelSlots:

@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
+from live.clock import SystemClock
+
 EPOCH = datetime(2026, 11, 20, 17, 17, tzinfo=UTC)
 
 
@@ -29,3 +31,16 @@ class HandClock:
             return is_over()
 
         return wait
+
+
+class ShiftedClock(SystemClock):
+    """The clocks of this machine, put forward by hand."""
+
+    def __init__(self) -> None:
+        self.ahead_s = 0.0
+
+    def monotonic(self) -> float:
+        return super().monotonic() + self.ahead_s
+
+    def utc(self) -> datetime:
+        return super().utc() + timedelta(seconds=self.ahead_s)

@@ -132,12 +132,17 @@ def test_an_entry_that_has_left_is_gone() -> None:
     assert list(ring.read_all(entries)) == []
 
 
-def test_numbers_go_on_after_clearing() -> None:
-    ring = filled(3)
-    ring.clear()
-    assert ring.newest() is None
-    assert ring.status.num_bytes == 0
+def test_numbers_may_go_on_from_another_buffer() -> None:
+    ring = RingBuffer(seconds=60, max_bytes=16 * MB, sequence=3)
+    assert ring.newest_sequence == 3
     assert ring.append(grey(1), 9.0, EPOCH) == 4
+    assert [entry.sequence for entry in ring.entries] == [4]
+
+
+def test_nobody_waits_at_a_closed_buffer() -> None:
+    ring = filled(3)
+    ring.close()
+    assert ring.wait_newer(99, timeout_s=60) == 3
 
 
 def test_waiting_for_what_is_there_does_not_wait() -> None:

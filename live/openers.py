@@ -1,0 +1,47 @@
+"""From a source to a connection, by its kind. What is permitted is looked at each time."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from live.connection import Connection
+from live.rtsp import open_rtsp
+from live.source_rules import SourceRules
+from live.sources import Source
+from live.video_file import open_file
+
+
+class OpenSource(Protocol):
+    """Connects to sources."""
+
+    def __call__(
+        self, source: Source, *, silence_s: float, is_stopping: Callable[[], bool]
+    ) -> Connection:
+        """Connect.
+
+        Args:
+            source: Of any kind.
+            silence_s: How long it may send nothing.
+            is_stopping: Looked at while the source is read.
+
+        Raises:
+            SourceError: It cannot be opened; the message has no address.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class PermittedSources:
+    """Connects to what the rules permit."""
+
+    rules: SourceRules
+
+    def __call__(
+        self, source: Source, *, silence_s: float, is_stopping: Callable[[], bool]
+    ) -> Connection:
+        """Connect; see ``OpenSource``."""
+        self.rules.check(source)
+        if source.kind == "rtsp":
+            hosts = self.rules.hosts
+            return open_rtsp(source, hosts, silence_s=silence_s, is_stopping=is_stopping)
+        return open_file(self.rules.file_of(source), silence_s=silence_s, is_stopping=is_stopping)
