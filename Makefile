@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 export BENTOML_DO_NOT_TRACK = True
 
-.PHONY: help install serve test check fix bench-media bench-http bench-gpu demo-model demo-report picture bento image clean
+.PHONY: help install serve test check fix bench-media bench-http bench-capture bench-gpu demo-model demo-report camera picture bento image clean
 
 help:  ## List the verbs
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -52,6 +52,9 @@ demo-model: install  ## Train the demo model (resumable)
 
 demo-report: install  ## Measure the demo model through the whole service
 	$(BIN)/python -m demo.report
+
+camera: install  ## Publish the demo world as a camera, rtsp://127.0.0.1:8554/demo
+	$(BIN)/python -m demo.camera
 
 bento: install  ## Build the Bento
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/bentoml build

@@ -1,7 +1,7 @@
 """Registries of live streams, with real sources of this machine."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -42,10 +42,15 @@ class Changes:
 
     def wait_for(self, stream_id: str, state: StreamState, *, count: int = 1) -> None:
         """Wait until a stream has been in a state so many times."""
+        self._wait(lambda: self.states(stream_id).count(state) >= count)
+
+    def wait_until(self, stream_id: str, state: StreamState) -> None:
+        """Wait until a stream is in a state."""
+        self._wait(lambda: self.states(stream_id)[-1:] == [state])
+
+    def _wait(self, is_seen: Callable[[], bool]) -> None:
         with self._news:
-            assert self._news.wait_for(
-                lambda: self.states(stream_id).count(state) >= count, PATIENCE_S
-            ), self.seen
+            assert self._news.wait_for(is_seen, PATIENCE_S), self.seen
 
 
 @contextmanager
