@@ -1,7 +1,8 @@
 """A prompt as a language model reads it: embeddings, and the position of each."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Self
 
 import torch
 from torch import Tensor
@@ -21,18 +22,32 @@ class Embedded:
     positions: Tensor
 
     @classmethod
-    def in_order(cls, inputs_embeds: Tensor) -> "Embedded":
+    def in_order(cls, inputs_embeds: Tensor) -> Self:
         """A prompt whose tokens (B, T, D) stand one after the other, from 0."""
         return cls(inputs_embeds, torch.arange(inputs_embeds.shape[1])[None])
+
+    def __len__(self) -> int:
+        """Tokens ``T``."""
+        return self.positions.shape[1]
 
     @property
     def next_position(self) -> int:
         """Where the first token of the answer stands."""
         return int(self.positions[0, -1]) + 1
 
-    def split(self, max_tokens: int) -> Iterator["Embedded"]:
+    def split(self, max_tokens: int) -> Iterator[Self]:
         """Stretches of at most so many tokens, in order."""
-        embeds = torch.split(self.inputs_embeds, max_tokens, dim=1)
-        positions = torch.split(self.positions, max_tokens, dim=1)
-        for stretch in zip(embeds, positions, strict=True):
-            yield Embedded(*stretch)
+        start = 0
+        while start < len(self):
+            stop = self.end_of_stretch(start, max_tokens)
+            yield self.stretch(start, stop)
+            start = stop
+
+    def stretch(self, start: int, stop: int) -> Self:
+        """The tokens from one to before another."""
+        embeds, positions = self.inputs_embeds[:, start:stop], self.positions[:, start:stop]
+        return replace(self, inputs_embeds=embeds, positions=positions)
+
+    def end_of_stretch(self, start: int, max_tokens: int) -> int:
+        """Where a stretch that begins there ends."""
+        return min(start + max_tokens, len(self))
