@@ -8,8 +8,12 @@ import transformers
 
 from runners.hub.checkpoint import Loaded
 from runners.hub.decoder import Decoder
+from runners.hub.deepstack import DeepstackDecoder
 from runners.hub.llava import LlavaVision
 from runners.hub.llava_onevision import OnevisionVision
+from runners.hub.mrope import MropeDecoder
+from runners.hub.qwen3_vl import Qwen3Vision
+from runners.hub.qwen_vl import QwenVision
 from runners.hub.vision import Vision
 
 # The conversation LLaVA-1.5 was trained on; early conversions come without a template.
@@ -24,6 +28,7 @@ VICUNA = (
     "{% if add_generation_prompt %}{{ 'ASSISTANT:' }}{% endif %}"
 )
 LLAVA_KEPT = ("model.vision_tower", "model.multi_modal_projector", "lm_head")
+QWEN_KEPT = ("model.visual", "lm_head")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,5 +64,8 @@ ARCHITECTURES = {
             "LlavaForConditionalGeneration", LlavaVision, LLAVA_KEPT, default_template=VICUNA
         ),
         Architecture("LlavaOnevisionForConditionalGeneration", OnevisionVision, LLAVA_KEPT),
+        Architecture("Qwen2VLForConditionalGeneration", QwenVision, QWEN_KEPT, MropeDecoder),
+        Architecture("Qwen2_5_VLForConditionalGeneration", QwenVision, QWEN_KEPT, MropeDecoder),
+        Architecture("Qwen3VLForConditionalGeneration", Qwen3Vision, QWEN_KEPT, DeepstackDecoder),
     )
 }

@@ -48,12 +48,21 @@ class Loaded:
         pictures: Iterable[Picture],
         compute: Callable[[list[Picture]], Tensor],
         should_stop: Callable[[], bool],
+        *,
+        pictures_each: int = 1,
     ) -> Iterator[Tensor]:
-        """Features of pictures, a bounded number at a time; see ``llava_custom``'s own."""
+        """Features of pictures, a bounded number at a time; see ``llava_custom``'s own.
+
+        Args:
+            pictures: Or groups of ``pictures_each``.
+            compute: Features of some of them.
+            should_stop: Asked before each time.
+            pictures_each: How many one of them is.
+        """
         return in_chunks(
             pictures,
             compute,
-            chunk_size=self.vision_chunk,
+            chunk_size=max(1, self.vision_chunk // pictures_each),
             device=self.network.device,
             should_stop=should_stop,
         )

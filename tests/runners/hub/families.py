@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.runners.hub.tiny_llava import llava_15, onevision
+from tests.runners.hub.tiny_qwen import qwen2_vl, qwen3_vl, qwen25_vl
 
 
 @dataclass(frozen=True)
@@ -27,4 +28,7 @@ class Family:
 FAMILIES = [
     Family("llava-1.5", llava_15, knows_video=False),
     Family("llava-onevision", onevision, knows_video=True),
+    Family("qwen2-vl", qwen2_vl, knows_video=True),
+    Family("qwen2.5-vl", qwen25_vl, knows_video=True),
+    Family("qwen3-vl", qwen3_vl, knows_video=True),
 ]

@@ -172,7 +172,7 @@ def test_half_precision_answers_alike(family: Family, model: HubModel, load: Loa
 
 @pytest.mark.parametrize(
     ("quantization", "class_name", "least_similarity"),
-    [("nf4", "Linear4bit", 0.9), ("int8", "Linear8bitLt", 0.99)],
+    [("nf4", "Linear4bit", 0.8), ("int8", "Linear8bitLt", 0.98)],
 )
 def test_the_language_model_alone_is_quantised(
     family: Family,
