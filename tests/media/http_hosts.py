@@ -24,6 +24,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         with contextlib.suppress(OSError):  # the client left
             self.routes.get(path, not_found)(self)
 
+    do_POST = do_GET
+
     def log_message(self, format: str, *args: object) -> None:
         """Say nothing."""
 
