@@ -181,6 +181,7 @@ class Settings(BaseModel):
     still_look_s: float = Field(
         default=30,
         ge=0,
+        le=30,  # after a minute without a known look a rule counts as not evaluated
         description="Seconds after which a picture that has not changed is judged again;"
         " 0: every time",
     )
