@@ -34,6 +34,7 @@ class Look:
         known: False when the answer was neither yes nor no; the score then means nothing.
         frame_times: When its frames were captured, in order; the newest dates the look.
         has_picture: Whether its newest frame can be kept as evidence.
+        has_clip: Whether a clip of what it begins will be written.
         model: Name of the model that was asked.
     """
 
@@ -41,6 +42,7 @@ class Look:
     known: bool
     frame_times: tuple[datetime, ...]
     has_picture: bool = False
+    has_clip: bool = False
     model: str | None = None
 
     @property

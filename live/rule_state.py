@@ -58,10 +58,11 @@ class Step:
 
 def verdict(rule: Rule, look: Look) -> Verdict:
     """What one look says by the rule's thresholds."""
-    return _side(rule, look.p_yes) if look.known else "unknown"
+    return side_of(rule, look.p_yes) if look.known else "unknown"
 
 
-def _side(rule: Rule, p_yes: float) -> Verdict:
+def side_of(rule: Rule, p_yes: float) -> Verdict:
+    """What a known score says by the rule's thresholds."""
     if p_yes >= rule.on_threshold:  # comes first: where the two are equal, off means below (2)
         return "yes"
     return "no" if p_yes <= rule.off_threshold else "unsure"
@@ -109,12 +110,12 @@ class RuleOnStream:
         """
         if not state.looks:
             return False
-        side = _side(self.rule, state.looks[-1].p_yes)
+        side = side_of(self.rule, state.looks[-1].p_yes)
         return side != ("yes" if state.event is None else "no")
 
     def sides(self, state: RuleState) -> tuple[Verdict, ...]:
         """What each of the looks that count says."""
-        return tuple(_side(self.rule, look.p_yes) for look in state.looks)
+        return tuple(side_of(self.rule, look.p_yes) for look in state.looks)
 
     def _weigh(self, state: RuleState, look: Look, now: datetime) -> Step:
         if look.known:
@@ -155,7 +156,7 @@ class RuleOnStream:
             num_looks=1,
             frame_times=look.frame_times,
             model=look.model,
-            evidence=Evidence(has_frame=look.has_picture),
+            evidence=Evidence(look.has_picture, clip="pending" if look.has_clip else "none"),
         )
         sinks_told_at = state.sinks_told_at if suppressed else now
         state = replace(state, event=event, sinks_told_at=sinks_told_at, told_at=now)

@@ -66,6 +66,12 @@ def put_standing(connection: Connection, rule_id: str, stream_id: str, standing:
         connection.execute(insert(rule_states), row)
 
 
+def delete_standing(connection: Connection, rule_id: str, stream_id: str) -> None:
+    """Forget how a rule stood on a stream."""
+    here = (rule_states.c.rule_id == rule_id, rule_states.c.stream_id == stream_id)
+    connection.execute(delete(rule_states).where(*here))
+
+
 def all_standings(connection: Connection) -> dict[tuple[str, str], Standing]:
     """How every rule stood on every stream, by rule and stream."""
     rows = connection.execute(select(rule_states))

@@ -12,9 +12,11 @@ from sqlalchemy import (
     Connection,
     Row,
     Subquery,
+    case,
     exists,
     func,
     insert,
+    literal,
     or_,
     select,
     update,
@@ -25,7 +27,7 @@ from contracts.event_queries import DeliveryQuery
 from contracts.events import Delivery, DeliveryState, EventMessage
 from contracts.notify import MessageKind, Sink
 from live.store.bodies import EVENT, SINK
-from live.store.tables import deliveries
+from live.store.tables import EPOCH, Moment, deliveries
 
 GIVE_UP_AFTER = timedelta(hours=24)
 
@@ -70,11 +72,10 @@ def add(
 def due_times(connection: Connection) -> dict[str, datetime]:
     """Sinks that something waits for, by key, and when the first of it may be sent."""
     heads = _heads()
-    rows = connection.execute(
-        select(heads.c.sink_key, func.min(heads.c.next_at).label("next_at")).group_by(
-            heads.c.sink_key
-        )
-    )
+    # What was never tried waits for nothing: the clock may have been put back meanwhile.
+    at = case((heads.c.num_attempts == 0, literal(EPOCH, Moment)), else_=heads.c.next_at)
+    selected = select(heads.c.sink_key, func.min(at, type_=Moment).label("next_at"))
+    rows = connection.execute(selected.group_by(heads.c.sink_key))
     return {row.sink_key: row.next_at for row in rows}
 
 
@@ -84,7 +85,6 @@ def next_due(connection: Connection, key: str, now: datetime) -> Delivery | None
     Of each event only the oldest message counts, so that they keep their order.
     """
     heads = _heads()
-    # What was never tried waits for nothing: the clock may have been put back meanwhile.
     is_due = or_(heads.c.next_at <= now, heads.c.num_attempts == 0)
     row = connection.execute(
         select(heads)

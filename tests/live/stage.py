@@ -40,7 +40,7 @@ def look(score: float | str, time_s: float, *, lag_s: float = 0.0) -> Look:
     """A look at two frames; letters are scores, a question mark is a look that is not known."""
     known = score != "?"
     p_yes = SCORES[score] if isinstance(score, str) else score
-    return Look(p_yes, known, (at(time_s - lag_s - 1), at(time_s - lag_s)), True, "model")
+    return Look(p_yes, known, (at(time_s - lag_s - 1), at(time_s - lag_s)), True, model="model")
 
 
 def on_stream(rule: Rule, new_id: NewEventId | None = None) -> RuleOnStream:

@@ -1,0 +1,1 @@
+"""Ways to tell people and machines: webhooks, and the services that Apprise knows."""
