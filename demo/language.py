@@ -284,7 +284,7 @@ def _count(view: View, kind: Kind) -> int:
 
 
 # How much more often than people ask them training asks the kinds that are learnt last.
-_PRACTICE = {"how_many": 2.0, "moving": 1.5, "event": 2.5, "foreign": 1.5}
+_PRACTICE = {"is_there": 1.6, "moving": 2.0, "event": 3.0, "foreign": 1.5, "how_many": 1.5}
 _ASK: dict[str, tuple[int, Callable[[Random, View, Split], Question | None]]] = {
     "describe": (20, _describe),
     "is_there": (18, _is_there),

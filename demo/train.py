@@ -25,7 +25,7 @@ from demo.vision_training import train_eyes
 
 ROOT = Path(__file__).resolve().parent.parent
 EYES_STEPS = 3200
-SPEECH_STEPS = 3000
+SPEECH_STEPS = 4500
 
 
 def tokenizer_stage(work: Path, seed: int) -> PreTrainedTokenizerFast:
