@@ -59,6 +59,9 @@ class Settings(BaseModel):
         default="auto", description="Attention kernel; auto takes flash-attn where it is installed"
     )
     device: str = Field(default="auto", description="cpu, cuda, cuda:1, ...; auto: CUDA if present")
+    device_map: Literal["single", "auto"] = Field(
+        default="single", description="auto spreads the weights over all GPUs instead of DEVICE"
+    )
     dtype: Literal["auto", "bfloat16", "float16", "float32"] = Field(
         default="auto", description="Compute type; auto: bfloat16 on CUDA, float32 on CPU"
     )

@@ -62,6 +62,11 @@ def free_bytes(device: torch.device) -> int:
     return free + unused
 
 
+def allocated_bytes(device: torch.device) -> int:
+    """What torch holds on a CUDA device."""
+    return int(torch.cuda.memory_allocated(device))
+
+
 def _free_host_bytes() -> int:
     """Available memory, or what the process's own limit leaves of it."""
     limit, _ = resource.getrlimit(resource.RLIMIT_AS)

@@ -14,6 +14,7 @@ from transformers import DynamicCache
 from contracts.errors import RunnerError
 from llava_custom.embedded import Embedded
 from llava_custom.memory import kv_bytes_per_token
+from llava_custom.placement import input_device
 from llava_custom.prompt import Prompt, Visual
 
 
@@ -21,7 +22,7 @@ class LanguageModel:
     """A decoder and its head; never changes their weights.
 
     Attributes:
-        device: Where the weights are.
+        device: Where embeddings and token ids go.
         hidden_size: Width ``D`` of an embedding.
         vocab_size: Width ``V`` of the logits; ids above the tokenizer's are padding.
         kv_bytes_per_token: Memory of the keys and values of one token.
@@ -30,7 +31,7 @@ class LanguageModel:
     def __init__(self, decoder: Any, head: Any) -> None:  # noqa: ANN401 - transformers is untyped
         self._decoder = decoder
         self._head = head
-        self.device: torch.device = decoder.embed_tokens.weight.device
+        self.device = input_device(decoder.embed_tokens)
         self.hidden_size: int = decoder.config.hidden_size
         self.vocab_size: int = decoder.config.vocab_size
         self.kv_bytes_per_token = kv_bytes_per_token(
@@ -46,7 +47,9 @@ class LanguageModel:
             raise RunnerError(f"the prompt has visual blocks {expected}, got {got}")
         remaining = iter(blocks)
         parts = [
-            next(remaining) if isinstance(segment, Visual) else self._embed_ids(segment)
+            next(remaining).to(self.device)
+            if isinstance(segment, Visual)
+            else self._embed_ids(segment)
             for segment in prompt.segments
         ]
         return Embedded.in_order(torch.cat(parts)[None])

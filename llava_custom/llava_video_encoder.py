@@ -34,10 +34,10 @@ class LlavaVideoEncoder:
         pictures = crops(visual)
         if visual.kind == "image":
             features = torch.cat([*self._tower.features(pictures, should_stop, self._project)])
-            return image_block(features, self._newline, visual.tiling)
+            return image_block(features, self._newline.to(features.device), visual.tiling)
         # Pooled chunk by chunk: 64 frames of unpooled patches would be the largest tensor of all.
         pooled = torch.cat([*self._tower.features(pictures, should_stop, self._pool)])
-        return video_block(pooled, self._newline, self._config.newline)
+        return video_block(pooled, self._newline.to(pooled.device), self._config.newline)
 
     def _pool(self, features: Tensor) -> Tensor:
         """The tokens of frames, without newlines: (I, P, C) -> (I, h, w, D)."""

@@ -7,6 +7,7 @@ which ``llava_video_blocks`` computes.
 from functools import partial
 from pathlib import Path
 
+import torch
 from transformers import (
     LlavaOnevisionConfig,
     LlavaOnevisionForConditionalGeneration,
@@ -18,18 +19,23 @@ from transformers import (
 
 from contracts.errors import WeightsError
 from contracts.media import FramePolicy
-from llava_custom.checkpoint import generation_eos_ids, read_json, read_shapes
+from llava_custom.checkpoint import Shapes, generation_eos_ids, read_json, read_shapes
 from llava_custom.language_model import LanguageModel
 from llava_custom.llava_video_chat import TURN_BEGINS, TURN_ENDS, render
 from llava_custom.llava_video_config import LlavaVideoConfig, parse_config
 from llava_custom.llava_video_encoder import LlavaVideoEncoder
 from llava_custom.llava_video_weights import KEY_MAPPING, VisionShape, original_name, vision_shape
 from llava_custom.load_options import LoadOptions, attention_kernel
+from llava_custom.load_report import LoadReport
+from llava_custom.memory import count_memory, other_needs
 from llava_custom.model import VisionLanguageModel
+from llava_custom.network_loading import announce, loading, report_load
+from llava_custom.placement import placement
 from llava_custom.prompt_tokenizer import PromptTokenizer, check_vocabulary
 from llava_custom.quantization import quantization_config
 from llava_custom.weights import check_loaded, check_shapes, network_shapes
 
+ARCHITECTURE = "LlavaQwenForCausalLM"
 VOCABULARY_FILES = ("vocab.json", "merges.txt")
 
 
@@ -38,7 +44,7 @@ def load_llava_video(directory: Path, options: LoadOptions) -> VisionLanguageMod
     config = read_llava_video_config(directory)
     tokenizer = _load_tokenizer(directory, config)
     prompt_tokenizer = PromptTokenizer(tokenizer, (TURN_BEGINS, TURN_ENDS))
-    network = _load_network(directory, config, options)
+    network, report = _load_network(directory, config, options)
     size_wh = (config.image_size_px, config.image_size_px)
     return VisionLanguageModel(
         render=partial(render, config=config),
@@ -52,6 +58,7 @@ def load_llava_video(directory: Path, options: LoadOptions) -> VisionLanguageMod
         | generation_eos_ids(directory)
         | {prompt_tokenizer.id_of(TURN_ENDS)},
         network=network,
+        report=report,
     )
 
 
@@ -62,27 +69,37 @@ def read_llava_video_config(directory: Path) -> LlavaVideoConfig:
 
 def _load_network(
     directory: Path, config: LlavaVideoConfig, options: LoadOptions
-) -> LlavaOnevisionForConditionalGeneration:
+) -> tuple[LlavaOnevisionForConditionalGeneration, LoadReport]:
     quantization = quantization_config(options.scheme, options.device, config.text)
     attention = attention_kernel(options)
     shapes = read_shapes(directory)
     network_config = _network_config(vision_shape(shapes, config), config)
-    expected = network_shapes(
-        lambda: LlavaOnevisionForConditionalGeneration(network_config), original_name
-    )
-    check_shapes(shapes, expected, {"lm_head.weight"} if config.text["tie_word_embeddings"] else ())
-    network, loaded = LlavaOnevisionForConditionalGeneration.from_pretrained(
-        directory,
-        config=network_config,
-        key_mapping=KEY_MAPPING,
-        dtype=options.dtype,
-        device_map={"": options.device},
-        quantization_config=quantization,
-        attn_implementation=attention,
-        output_loading_info=True,
-    )
+    with torch.device("meta"):
+        bare = LlavaOnevisionForConditionalGeneration(network_config)
+    _check_shapes(shapes, bare)
+    need = count_memory(bare, options.scheme, options.dtype)
+    announce(need, other_needs(bare, options.scheme, options.dtype), options)
+    with loading(bare):
+        network, loaded = LlavaOnevisionForConditionalGeneration.from_pretrained(
+            directory,
+            config=network_config,
+            key_mapping=KEY_MAPPING,
+            dtype=options.dtype,
+            **placement(options),
+            quantization_config=quantization,
+            attn_implementation=attention,
+            output_loading_info=True,
+        )
     check_loaded(loaded, original_name)
-    return network.eval()
+    if network.model.image_newline.is_meta:  # read here, by no module that could fetch it
+        raise WeightsError("no device has room for image_newline; spread less over disk")
+    report = report_load(network, need, options, ARCHITECTURE, attention)
+    return network.eval(), report
+
+
+def _check_shapes(shapes: Shapes, bare: LlavaOnevisionForConditionalGeneration) -> None:
+    expected = network_shapes(lambda: bare, original_name)
+    check_shapes(shapes, expected, {"lm_head.weight"} if bare.config.tie_word_embeddings else ())
 
 
 def _network_config(vision: VisionShape, config: LlavaVideoConfig) -> LlavaOnevisionConfig:

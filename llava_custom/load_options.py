@@ -1,5 +1,7 @@
 """How a checkpoint is loaded."""
 
+import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -9,7 +11,10 @@ from transformers.utils import is_flash_attn_2_available
 from contracts.errors import WeightsError
 from llava_custom.quantization import Quantization, Scheme
 
+logger = logging.getLogger(__name__)
+
 Attention = Literal["auto", "sdpa", "flash_attention_2", "eager"]
+DeviceMap = Literal["single", "auto"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +26,10 @@ class LoadOptions:
         double_quant: Whether the scales of nf4 are quantised too.
         attention: Attention kernel; auto takes flash-attn where it can run, else sdpa.
         device: ``cpu``, ``cuda``, ``cuda:1``, ...
+        device_map: Auto spreads the weights over all CUDA devices instead; what those cannot hold
+            stays in the host's memory or on disk, and is slow.
+        max_memory: Bytes that weights may take of each device, by its number or ``cpu``, where
+            they are spread; ``None``: what is free.
         dtype: Of weights that are not quantised, and of the arithmetic.
         vision_chunk: Pictures the vision tower takes at once.
     """
@@ -29,6 +38,8 @@ class LoadOptions:
     double_quant: bool = True
     attention: Attention = "auto"
     device: str = "cpu"
+    device_map: DeviceMap = "single"
+    max_memory: Mapping[int | str, int] | None = None
     dtype: torch.dtype = torch.float32
     vision_chunk: int = 16
 
@@ -41,17 +52,34 @@ class LoadOptions:
 def attention_kernel(options: LoadOptions) -> str:
     """Transformers' name of the attention kernel that the options stand for.
 
+    Where a GPU has to do without flash-attn, one line of the log says why.
+
     Raises:
-        WeightsError: flash-attn was asked for where it cannot run.
+        WeightsError: The kernel cannot run here, or gives wrong answers in this type.
+
+    Source: LLAVA.md 4 (10) and 7.
     """
-    # flash-attn has kernels for CUDA and half precision alone.
-    is_half = options.dtype in (torch.bfloat16, torch.float16)
-    can_flash = is_flash_attn_2_available() and options.device.startswith("cuda") and is_half
-    if options.attention == "flash_attention_2" and not can_flash:
+    attention = options.attention
+    if attention == "eager" and options.dtype == torch.float16:
         raise WeightsError(
-            "attention flash_attention_2 needs flash-attn, a CUDA device and bfloat16 or float16; "
-            "use sdpa or auto"
+            "attention eager in float16 overflows with Qwen2 models, whose answers turn into "
+            "'!!!!'; use dtype bfloat16, or attention sdpa"
         )
-    if options.attention == "auto":
-        return "flash_attention_2" if can_flash else "sdpa"
-    return options.attention
+    obstacle = _flash_obstacle(options.device, options.dtype)
+    if attention == "flash_attention_2" and obstacle:
+        raise WeightsError(f"attention flash_attention_2 cannot run: {obstacle}; use sdpa or auto")
+    if attention != "auto":
+        return attention
+    if obstacle and options.device.startswith("cuda"):
+        logger.info("attention is sdpa, not flash-attn: %s", obstacle)
+    return "sdpa" if obstacle else "flash_attention_2"
+
+
+def _flash_obstacle(device: str, dtype: torch.dtype) -> str:
+    """Why flash-attn cannot run; empty where it can."""
+    if not device.startswith("cuda"):
+        return f"it has kernels for CUDA alone, and the device is {device}"
+    if dtype not in (torch.bfloat16, torch.float16):
+        given = str(dtype).removeprefix("torch.")
+        return f"it has kernels for bfloat16 and float16 alone, and the dtype is {given}"
+    return "" if is_flash_attn_2_available() else "it is not installed"

@@ -4,14 +4,14 @@ Counts from shapes alone, so a network on the meta device will do. Knows nothing
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from llava_custom.quantization import Scheme, quantised_layers, stored_tensors
+from llava_custom.quantization import KEPT_MODULES, Scheme, quantised_layers, stored_tensors
 
 GIB = 1 << 30
 # Parts of a network by a word in a tensor's name, in this order; the rest is the language model.
@@ -22,6 +22,7 @@ PART_WORDS = {
     "head": ("lm_head",),
 }
 LANGUAGE_MODEL = "language model"
+SMALL_PARTS = "norms and biases"  # of a language model whose layers are quantised
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +48,12 @@ class MemoryNeed:
 
     Attributes:
         parts: The network's parts; the language model's layers and norms may be two.
+        scheme: How the language model's linear layers are held.
         kv_bytes_per_token: Keys and values of one token of one answer.
     """
 
     parts: tuple[Part, ...]
+    scheme: Scheme
     kv_bytes_per_token: int
 
     @property
@@ -64,26 +67,49 @@ class MemoryNeed:
         return sum(part.num_parameters for part in self.parts)
 
 
-def count_memory(network: nn.Module, scheme: Scheme, dtype: torch.dtype) -> MemoryNeed:
+def count_memory(
+    network: Any,  # noqa: ANN401 - transformers is untyped here
+    scheme: Scheme,
+    dtype: torch.dtype,
+    kept_modules: Sequence[str] = KEPT_MODULES,
+) -> MemoryNeed:
     """Count what a network will need.
 
     Args:
         network: transformers' network, not quantised; its tensors may be on the meta device.
         scheme: How its language model's linear layers will be held.
         dtype: Of everything else.
+        kept_modules: Parts of it that are not quantised.
     """
     parameters: dict[tuple[str, str], int] = defaultdict(int)
     sizes: dict[tuple[str, str], int] = defaultdict(int)
-    layers = {} if scheme.quantization == "none" else quantised_layers(network)
+    layers = {} if scheme.quantization == "none" else quantised_layers(network, kept_modules)
     for name, tensor in _tensors(network):
         layer, _, kind = name.rpartition(".")
         is_quantised = kind == "weight" and layer in layers
         precision = scheme.quantization if is_quantised else str(dtype).removeprefix("torch.")
-        key = (_part_of(name), precision)
+        key = (_part_of(name, has_own_layers=is_quantised or not layers), precision)
         parameters[key] += tensor.numel() if isinstance(tensor, nn.Parameter) else 0
         sizes[key] += _size(tensor, scheme if is_quantised else Scheme(), dtype)
-    parts = (Part(*key, parameters[key], sizes[key]) for key in sizes)
-    return MemoryNeed(tuple(parts), kv_bytes_per_token(network.config, dtype))
+    order = [*PART_WORDS, LANGUAGE_MODEL, SMALL_PARTS]
+    keys = sorted(sizes, key=lambda key: order.index(key[0]))
+    parts = tuple(Part(*key, parameters[key], sizes[key]) for key in keys)
+    return MemoryNeed(parts, scheme, kv_bytes_per_token(network.config, dtype))
+
+
+def other_needs(
+    network: Any,  # noqa: ANN401
+    scheme: Scheme,
+    dtype: torch.dtype,
+    kept_modules: Sequence[str] = KEPT_MODULES,
+) -> dict[str, MemoryNeed]:
+    """What a network would need with another quantization, by the setting that makes it so."""
+    schemes = [Scheme(quantization) for quantization in ("int8", "nf4")]
+    return {
+        f"VLM_QUANTIZATION={other.quantization}": count_memory(network, other, dtype, kept_modules)
+        for other in schemes
+        if other.quantization != scheme.quantization
+    }
 
 
 def kv_bytes_per_token(config: Any, dtype: torch.dtype) -> int:  # noqa: ANN401 - untyped there
@@ -96,11 +122,12 @@ def kv_bytes_per_token(config: Any, dtype: torch.dtype) -> int:  # noqa: ANN401 
 def measured_bytes(network: nn.Module) -> int:
     """Bytes of every tensor that a loaded network holds: parameters, buffers, scales.
 
-    What an allocator rounds up and what else a device holds is not in it.
+    What an allocator rounds up, what else a device holds and what waits elsewhere is not in it.
     """
     storages = {
         tensor.untyped_storage().data_ptr(): tensor.untyped_storage().nbytes()
         for tensor in _held_tensors(network)
+        if not tensor.is_meta
     }
     return sum(storages.values())
 
@@ -135,8 +162,8 @@ def _size(tensor: Tensor, scheme: Scheme, dtype: torch.dtype) -> int:
     return tensor.numel() * (dtype if is_cast else tensor.dtype).itemsize
 
 
-def _part_of(name: str) -> str:
+def _part_of(name: str, *, has_own_layers: bool) -> str:
     for part, words in PART_WORDS.items():
         if any(word in name for word in words):
             return part
-    return LANGUAGE_MODEL
+    return LANGUAGE_MODEL if has_own_layers else SMALL_PARTS

@@ -17,6 +17,7 @@ from contracts.errors import RunnerError
 from contracts.media import FramePolicy
 from llava_custom.embedded import Embedded
 from llava_custom.language_model import LanguageModel
+from llava_custom.load_report import LoadReport
 from llava_custom.prompt import Prompt, Visual
 from llava_custom.prompt_tokenizer import Piece, PromptTokenizer
 from llava_custom.vision_chunks import never
@@ -43,6 +44,7 @@ class VisionLanguageModel:
         frame_policy: How many frames of a clip by default, squashed to which size.
         eos_token_ids: Tokens that end an answer.
         network: Every module that has weights, for whoever counts them.
+        report: What was loaded.
 
     Attributes:
         device: Where the weights are.
@@ -63,6 +65,7 @@ class VisionLanguageModel:
         frame_policy: FramePolicy,
         eos_token_ids: frozenset[int],
         network: Any,  # noqa: ANN401
+        report: LoadReport,
     ) -> None:
         self.tokenizer = tokenizer
         self.context_length = context_length
@@ -70,6 +73,7 @@ class VisionLanguageModel:
         self.knows_video = True
         self.eos_token_ids = eos_token_ids
         self.network = network
+        self.report = report
         self.prompt_tokenizer = prompt_tokenizer
         self.language = language
         self.device = language.device

@@ -90,12 +90,14 @@ def stored_tensors(shape: tuple[int, ...], scheme: Scheme) -> Mapping[str, Store
     }
 
 
-def quantised_layers(network: nn.Module) -> dict[str, tuple[int, int]]:
+def quantised_layers(
+    network: nn.Module, kept_modules: Sequence[str] = KEPT_MODULES
+) -> dict[str, tuple[int, int]]:
     """Names and shapes (out features, in features) of the layers that a scheme concerns."""
     return {
         name: (module.out_features, module.in_features)
         for name, module in network.named_modules()
-        if type(module) is nn.Linear and should_convert_module(name, list(KEPT_MODULES))
+        if type(module) is nn.Linear and should_convert_module(name, list(kept_modules))
     }
 
 
@@ -104,7 +106,7 @@ def quantization_config(
     device: str,
     text: Mapping[str, object],
     kept_modules: Sequence[str] = KEPT_MODULES,
-) -> Any | None:  # noqa: ANN401 - transformers is untyped here
+) -> Any:  # noqa: ANN401 - transformers is untyped here
     """The ``BitsAndBytesConfig`` of transformers, or ``None`` for weights as they are.
 
     Args:

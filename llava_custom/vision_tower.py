@@ -11,6 +11,7 @@ from typing import Any
 from PIL import Image
 from torch import Tensor
 
+from llava_custom.placement import input_device
 from llava_custom.preprocess import to_pixel_values
 from llava_custom.vision_chunks import in_chunks
 
@@ -56,7 +57,7 @@ class VisionTower:
             pictures,
             compute,
             chunk_size=self._chunk,
-            device=self._network.embeddings.patch_embedding.weight.device,
+            device=input_device(self._network),
             should_stop=should_stop,
         )
 
@@ -71,7 +72,7 @@ def patch_features(network: Any, pixel_values: Tensor) -> Tensor:  # noqa: ANN40
     Returns:
         Shape (I, P, C), on the tower's device, in its precision.
     """
-    weight = network.embeddings.patch_embedding.weight
-    patches = network.embeddings(pixel_values.to(weight.device, weight.dtype))
+    dtype = network.embeddings.patch_embedding.weight.dtype
+    patches = network.embeddings(pixel_values.to(input_device(network), dtype))
     features: Tensor = network.encoder(inputs_embeds=patches).last_hidden_state
     return features

@@ -14,6 +14,7 @@ from transformers import DynamicCache, PreTrainedTokenizerFast
 from contracts.chat import ChatMessage
 from contracts.media import FramePolicy
 from llava_custom import Embedded, Prompt, Visual
+from llava_custom.load_report import LoadReport
 
 
 class ModelFamily(Protocol):
@@ -24,6 +25,7 @@ class ModelFamily(Protocol):
     frame_policy: FramePolicy
     vocab_size: int
     kv_bytes_per_token: int
+    report: LoadReport
     eos_token_ids: frozenset[int]
     knows_video: bool
     tokenizer: PreTrainedTokenizerFast

@@ -140,6 +140,7 @@ class TransformersRunner:
 
     def _run(self) -> None:
         """The device thread: load, then compute until closed."""
+        began_s = time.monotonic()
         try:
             model = load_model(self._settings.model, _load_options(self._settings))
         except ServiceError as exc:
@@ -150,6 +151,10 @@ class TransformersRunner:
             self._failure = "see the log"
             logger.exception("the model could not be loaded (server_error)")
             return
+        name, context_length = self._settings.served_name, model.context_length
+        seconds = time.monotonic() - began_s
+        table = model.report.table(name, context_length=context_length, seconds=seconds)
+        logger.info("loaded\n%s", table)
         self._engine = Engine(model, max_waiting=self._settings.max_queue)
         self._model = model
         if not self._is_closing.is_set():
@@ -226,6 +231,7 @@ def _load_options(settings: Settings) -> LoadOptions:
         double_quant=settings.double_quant,
         attention=settings.attention,
         device=device,
+        device_map=settings.device_map,
         dtype=getattr(torch, dtype),
         vision_chunk=settings.vision_chunk,
     )

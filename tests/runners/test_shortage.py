@@ -42,6 +42,7 @@ class Crowded:
         self.context_length, self.frame_policy = model.context_length, model.frame_policy
         self.vocab_size, self.eos_token_ids = model.vocab_size, model.eos_token_ids
         self.kv_bytes_per_token, self.knows_video = model.kv_bytes_per_token, model.knows_video
+        self.report = model.report
         self.plan, self.encode, self.embed = model.plan, model.encode, model.embed
         self.new_kv_cache = model.new_kv_cache
         self._failures = failures
