@@ -3,15 +3,32 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from contracts.errors import WeightsError
 from llava_custom.checkpoint import CONFIG_PATTERNS, find_directory, read_json
 from llava_custom.llava_video_config import LlavaVideoConfig
 from llava_custom.llava_video_loading import load_llava_video, read_llava_video_config
+from llava_custom.llava_video_weights import original_name
 from llava_custom.load_options import LoadOptions
 from llava_custom.model import VisionLanguageModel
-from llava_custom.vila_config import VilaConfig
+from llava_custom.vila_config import LLM, VilaConfig
 from llava_custom.vila_loading import load_vila, read_vila_config
+
+
+@dataclass(frozen=True, slots=True)
+class QuantisedPart:
+    """The part of a checkpoint that is stored anew when it is quantised.
+
+    Attributes:
+        folder: Of its files: empty, or a name with a slash.
+        of: That part of a loaded model's network.
+        name: The name in the files of one of its tensors.
+    """
+
+    folder: str
+    of: Callable[[Any], Any]
+    name: Callable[[str], str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,16 +39,28 @@ class Family:
         name: What their authors call them.
         read_config: Reads and checks the configuration in a directory.
         load: Loads everything.
+        quantised_part: What is stored anew when it is quantised.
     """
 
     name: str
     read_config: Callable[[Path], LlavaVideoConfig | VilaConfig]
     load: Callable[[Path, LoadOptions], VisionLanguageModel]
+    quantised_part: QuantisedPart
 
 
 FAMILIES: Mapping[str, Family] = {
-    "LlavaQwenForCausalLM": Family("LLaVA-Video", read_llava_video_config, load_llava_video),
-    "LlavaLlamaModel": Family("VILA1.5", read_vila_config, load_vila),
+    "LlavaQwenForCausalLM": Family(
+        "LLaVA-Video",
+        read_llava_video_config,
+        load_llava_video,
+        QuantisedPart("", lambda network: network, original_name),
+    ),
+    "LlavaLlamaModel": Family(
+        "VILA1.5",
+        read_vila_config,
+        load_vila,
+        QuantisedPart(LLM, lambda network: network.language_model, str),
+    ),
 }
 
 
@@ -70,6 +99,15 @@ def load_checkpoint(path: str, options: LoadOptions) -> VisionLanguageModel:
     """
     directory = find_directory(path)
     return _family(directory).load(directory, options)
+
+
+def quantised_part(directory: Path) -> QuantisedPart:
+    """What of a checkpoint is stored anew when it is quantised.
+
+    Raises:
+        WeightsError: Its architecture is unknown.
+    """
+    return _family(directory).quantised_part
 
 
 def _family(directory: Path) -> Family:

@@ -31,8 +31,14 @@ from llava_custom.memory import count_memory, other_needs
 from llava_custom.model import VisionLanguageModel
 from llava_custom.network_loading import announce, loading, report_load
 from llava_custom.placement import placement
+from llava_custom.prequantised import (
+    prequantised_shapes,
+    settle_dtype,
+    settled_scheme,
+    stored_scheme,
+)
 from llava_custom.prompt_tokenizer import PromptTokenizer, check_vocabulary
-from llava_custom.quantization import quantization_config
+from llava_custom.quantization import Scheme, quantised_layers, quantization_config
 from llava_custom.weights import check_loaded, check_shapes, network_shapes
 
 ARCHITECTURE = "LlavaQwenForCausalLM"
@@ -70,15 +76,19 @@ def read_llava_video_config(directory: Path) -> LlavaVideoConfig:
 def _load_network(
     directory: Path, config: LlavaVideoConfig, options: LoadOptions
 ) -> tuple[LlavaOnevisionForConditionalGeneration, LoadReport]:
-    quantization = quantization_config(options.scheme, options.device, config.text)
+    stored = stored_scheme(read_json(directory, "config.json"))
+    scheme = settled_scheme(stored, options.scheme)
+    quantization = quantization_config(scheme, options.device, config.text)
     attention = attention_kernel(options)
     shapes = read_shapes(directory)
     network_config = _network_config(vision_shape(shapes, config), config)
     with torch.device("meta"):
         bare = LlavaOnevisionForConditionalGeneration(network_config)
-    _check_shapes(shapes, bare)
-    need = count_memory(bare, options.scheme, options.dtype)
-    announce(need, other_needs(bare, options.scheme, options.dtype), options)
+    _check_shapes(shapes, bare, stored)
+    need = count_memory(bare, scheme, options.dtype)
+    announce(need, {} if stored else other_needs(bare, scheme, options.dtype), options)
+    if stored:
+        network_config.quantization_config = quantization.to_dict()
     with loading(bare):
         network, loaded = LlavaOnevisionForConditionalGeneration.from_pretrained(
             directory,
@@ -86,19 +96,27 @@ def _load_network(
             key_mapping=KEY_MAPPING,
             dtype=options.dtype,
             **placement(options),
-            quantization_config=quantization,
+            quantization_config=None if stored else quantization,
             attn_implementation=attention,
             output_loading_info=True,
         )
     check_loaded(loaded, original_name)
     if network.model.image_newline.is_meta:  # read here, by no module that could fetch it
         raise WeightsError("no device has room for image_newline; spread less over disk")
+    if stored:
+        settle_dtype(network, options.dtype)
     report = report_load(network, need, options, ARCHITECTURE, attention)
     return network.eval(), report
 
 
-def _check_shapes(shapes: Shapes, bare: LlavaOnevisionForConditionalGeneration) -> None:
+def _check_shapes(
+    shapes: Shapes, bare: LlavaOnevisionForConditionalGeneration, stored: Scheme | None
+) -> None:
     expected = network_shapes(lambda: bare, original_name)
+    if stored:
+        layers = quantised_layers(bare)
+        weights = {original_name(f"{layer}.weight"): shape for layer, shape in layers.items()}
+        expected = prequantised_shapes(expected, weights, stored, shapes)
     check_shapes(shapes, expected, {"lm_head.weight"} if bare.config.tie_word_embeddings else ())
 
 
