@@ -11,6 +11,7 @@ from torch import Tensor
 from transformers import DynamicCache
 
 from llava_custom import Embedded, Prompt, Visual
+from llava_custom.placement import input_device
 
 
 class Decoder:
@@ -25,13 +26,15 @@ class Decoder:
         self._decoder = decoder
         self._head = network.lm_head
         self.config = decoder.config
-        self.device: torch.device = decoder.embed_tokens.weight.device
+        self.device = input_device(decoder.embed_tokens)
 
     def embed(self, prompt: Prompt, blocks: Iterable[Tensor]) -> Embedded:
         """Put embedded text and the visuals' blocks together."""
         remaining = iter(blocks)
         parts = [
-            next(remaining) if isinstance(segment, Visual) else self.embed_ids(segment)
+            next(remaining).to(self.device)
+            if isinstance(segment, Visual)
+            else self.embed_ids(segment)
             for segment in prompt.segments
         ]
         return Embedded.in_order(torch.cat(parts)[None])

@@ -13,6 +13,7 @@ from torch import Tensor
 from contracts.errors import UnsupportedValue, WeightsError
 from contracts.media import Clip
 from llava_custom import Visual
+from llava_custom.placement import input_device
 from runners.hub.checkpoint import Loaded, load_image_processor
 from runners.hub.pieces import Piece
 from runners.hub.vision import Still
@@ -74,7 +75,9 @@ def project(network: Any, pixel_values: Tensor) -> Tensor:  # noqa: ANN401
     config, tower = network.config, network.model.vision_tower
     layer = config.vision_feature_layer
     states = tower(
-        pixel_values.to(tower.device, tower.dtype), output_hidden_states=layer, return_dict=True
+        pixel_values.to(input_device(tower), tower.dtype),
+        output_hidden_states=layer,
+        return_dict=True,
     ).hidden_states
     layers = [layer] if isinstance(layer, int) else layer
     features = torch.cat([states[index] for index in layers], dim=-1)

@@ -85,7 +85,9 @@ class AnyresPictures:
         features = self._loaded.in_chunks(
             pixel_values, lambda crops: project(network, torch.stack(crops)), should_stop
         )
-        return image_block(torch.cat(list(features)), network.model.image_newline, visual.tiling)
+        block = torch.cat(list(features))
+        newline = network.model.image_newline.to(block.device)
+        return image_block(block, newline, visual.tiling)
 
     def _tiles(self, visual: Visual) -> Tensor:
         return crops(self._processor, visual)
@@ -131,8 +133,9 @@ class OnevisionVision:
         """The tokens of a picture or a clip, (T, D)."""
         if visual.kind == "image":
             return self._pictures.encode(visual, should_stop)
-        pooled = self._loaded.in_chunks(visual.pictures, self._pooled, should_stop)
-        return torch.cat([*pooled, self._loaded.network.model.image_newline[None]])
+        pooled = torch.cat([*self._loaded.in_chunks(visual.pictures, self._pooled, should_stop)])
+        newline = self._loaded.network.model.image_newline.to(pooled.device)
+        return torch.cat([pooled, newline[None]])
 
     def _pooled(self, frames: Sequence[U8]) -> Tensor:
         """Frames (H, W, 3) as tokens without the newline, (T, D)."""

@@ -4,12 +4,19 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError
 from torch import nn
 
 from contracts.errors import WeightsError
 from llava_custom import LoadOptions
 from llava_custom.load_options import attention_kernel
+from llava_custom.load_report import LoadReport
+from llava_custom.memory import count_memory, other_needs
+from llava_custom.network_loading import announce, loading, report_load
+from llava_custom.placement import placement
+from llava_custom.prequantised import KEY as QUANTIZATION_KEY
+from llava_custom.prequantised import settle_dtype, settled_scheme, stored_scheme
 from llava_custom.quantization import quantization_config
 from runners.hub.architectures import ARCHITECTURES, Architecture
 from runners.hub.checkpoint import Loaded, find_template, first_line, load_tokenizer
@@ -39,7 +46,7 @@ def load_hub_checkpoint(directory: Path, architecture: str, options: LoadOptions
     parts = ARCHITECTURES[architecture]
     config = _read_config(directory, parts)
     tokenizer = load_tokenizer(directory)
-    network = _load_network(directory, parts, config, options)
+    network, report = _load_network(directory, parts, config, options)
     loaded = Loaded(directory, network, tokenizer, options.vision_chunk)
     vision = parts.vision(loaded)
     return HubModel(
@@ -48,6 +55,7 @@ def load_hub_checkpoint(directory: Path, architecture: str, options: LoadOptions
         template=find_template(directory, tokenizer, parts.default_template),
         vision=vision,
         decoder=parts.decoder(network, getattr(network.model, parts.decoder_name)),
+        report=report,
     )
 
 
@@ -56,30 +64,38 @@ def _load_network(
     parts: Architecture,
     config: Any,  # noqa: ANN401 - transformers is untyped here
     options: LoadOptions,
-) -> Any:  # noqa: ANN401
-    quantization = quantization_config(
-        options.scheme,
-        options.device,
-        config.get_text_config().to_dict(),
-        kept_modules=parts.kept_modules,
-    )
+) -> tuple[Any, LoadReport]:
+    stored = stored_scheme({QUANTIZATION_KEY: getattr(config, QUANTIZATION_KEY, None)})
+    scheme = settled_scheme(stored, options.scheme)
+    text, kept = config.get_text_config().to_dict(), parts.kept_modules
+    quantization = quantization_config(scheme, options.device, text, kept)
+    attention = attention_kernel(options)
+    with torch.device("meta"):
+        bare = parts.network_class(config)
+    need = count_memory(bare, scheme, options.dtype, kept)
+    announce(need, {} if stored else other_needs(bare, scheme, options.dtype, kept), options)
     try:
-        network, report = parts.network_class.from_pretrained(
-            directory,
-            config=config,
-            dtype=options.dtype,
-            device_map={"": options.device},
-            quantization_config=quantization,
-            attn_implementation=attention_kernel(options),
-            use_safetensors=True,
-            ignore_mismatched_sizes=True,  # to be told of all of them, not of the first
-            output_loading_info=True,
-        )
+        with loading(bare):
+            network, loaded = parts.network_class.from_pretrained(
+                directory,
+                config=config,
+                dtype=options.dtype,
+                **placement(options),
+                quantization_config=None if stored else quantization,
+                attn_implementation=attention,
+                use_safetensors=True,
+                ignore_mismatched_sizes=True,  # to be told of all of them, not of the first
+                output_loading_info=True,
+            )
+    except WeightsError:
+        raise
     except (OSError, ValueError, RuntimeError, SafetensorError) as exc:
         raise WeightsError(f"the weights cannot be loaded: {first_line(exc)}") from exc
-    check_report(report)
+    check_report(loaded)
     _check_quantised(network)
-    return network.eval()
+    if stored:
+        settle_dtype(network, options.dtype)
+    return network.eval(), report_load(network, need, options, parts.network, attention)
 
 
 def _read_config(directory: Path, parts: Architecture) -> Any:  # noqa: ANN401

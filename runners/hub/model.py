@@ -14,7 +14,7 @@ from contracts.chat import ChatMessage
 from contracts.errors import RunnerError
 from contracts.media import FramePolicy
 from llava_custom import Embedded, Prompt, Visual
-from llava_custom.memory import kv_bytes_per_token
+from llava_custom.load_report import LoadReport
 from runners.hub.chat_template import ChatTemplate
 from runners.hub.chat_tokenizer import ChatTokenizer
 from runners.hub.decoder import Decoder
@@ -30,6 +30,7 @@ class HubModel:
         template: In Jinja.
         vision: Shows pictures and clips.
         decoder: Reads and answers.
+        report: What was loaded.
     """
 
     def __init__(
@@ -40,15 +41,17 @@ class HubModel:
         template: str,
         vision: Vision,
         decoder: Decoder,
+        report: LoadReport,
     ) -> None:
         self.network = network
+        self.report = report
         self.tokenizer = tokenizer
         self.device = decoder.device
         self.context_length: int = decoder.config.max_position_embeddings
         self.frame_policy = FramePolicy(vision.num_frames, vision.size_wh)
         self.knows_video = vision.video_token is not None
         self.vocab_size: int = decoder.config.vocab_size
-        self.kv_bytes_per_token = kv_bytes_per_token(network.config, network.dtype)
+        self.kv_bytes_per_token = report.need.kv_bytes_per_token
         self.eos_token_ids = _eos_token_ids(network.generation_config, tokenizer)
         self._template = ChatTemplate(tokenizer, template, vision)
         self._chat_tokenizer = ChatTokenizer(tokenizer, template, vision.visual_token)
