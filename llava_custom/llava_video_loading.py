@@ -19,27 +19,19 @@ from transformers import (
 
 from contracts.errors import WeightsError
 from contracts.media import FramePolicy
-from llava_custom.checkpoint import Shapes, generation_eos_ids, read_json, read_shapes
+from llava_custom.checkpoint import generation_eos_ids, read_json, read_shapes
 from llava_custom.language_model import LanguageModel
 from llava_custom.llava_video_chat import TURN_BEGINS, TURN_ENDS, render
 from llava_custom.llava_video_config import LlavaVideoConfig, parse_config
 from llava_custom.llava_video_encoder import LlavaVideoEncoder
 from llava_custom.llava_video_weights import KEY_MAPPING, VisionShape, original_name, vision_shape
-from llava_custom.load_options import LoadOptions, attention_kernel
+from llava_custom.load_options import LoadOptions
 from llava_custom.load_report import LoadReport
-from llava_custom.memory import count_memory, other_needs
 from llava_custom.model import VisionLanguageModel
-from llava_custom.network_loading import announce, loading, report_load
-from llava_custom.placement import placement
-from llava_custom.prequantised import (
-    prequantised_shapes,
-    settle_dtype,
-    settled_scheme,
-    stored_scheme,
-)
+from llava_custom.network_loading import announce, loading, plan_weights
+from llava_custom.prequantised import checkpoint_shapes, stored_scheme
 from llava_custom.prompt_tokenizer import PromptTokenizer, check_vocabulary
-from llava_custom.quantization import Scheme, quantised_layers, quantization_config
-from llava_custom.weights import check_loaded, check_shapes, network_shapes
+from llava_custom.weights import check_loaded, check_shapes
 
 ARCHITECTURE = "LlavaQwenForCausalLM"
 VOCABULARY_FILES = ("vocab.json", "merges.txt")
@@ -76,48 +68,26 @@ def read_llava_video_config(directory: Path) -> LlavaVideoConfig:
 def _load_network(
     directory: Path, config: LlavaVideoConfig, options: LoadOptions
 ) -> tuple[LlavaOnevisionForConditionalGeneration, LoadReport]:
-    stored = stored_scheme(read_json(directory, "config.json"))
-    scheme = settled_scheme(stored, options.scheme)
-    quantization = quantization_config(scheme, options.device, config.text)
-    attention = attention_kernel(options)
     shapes = read_shapes(directory)
+    stored = stored_scheme(read_json(directory, "config.json"))
     network_config = _network_config(vision_shape(shapes, config), config)
     with torch.device("meta"):
         bare = LlavaOnevisionForConditionalGeneration(network_config)
-    _check_shapes(shapes, bare, stored)
-    need = count_memory(bare, scheme, options.dtype)
-    announce(need, {} if stored else other_needs(bare, scheme, options.dtype), options)
-    if stored:
-        network_config.quantization_config = quantization.to_dict()
+    plan = plan_weights(bare, options, stored=stored, text=config.text)
+    optional = {"lm_head.weight"} if config.text["tie_word_embeddings"] else ()
+    check_shapes(shapes, checkpoint_shapes(bare, original_name, stored, shapes), optional)
+    announce(plan)
     with loading(bare):
         network, loaded = LlavaOnevisionForConditionalGeneration.from_pretrained(
             directory,
-            config=network_config,
+            config=plan.config(network_config),
             key_mapping=KEY_MAPPING,
-            dtype=options.dtype,
-            **placement(options),
-            quantization_config=None if stored else quantization,
-            attn_implementation=attention,
-            output_loading_info=True,
+            **plan.arguments(),
         )
     check_loaded(loaded, original_name)
     if network.model.image_newline.is_meta:  # read here, by no module that could fetch it
         raise WeightsError("no device has room for image_newline; spread less over disk")
-    if stored:
-        settle_dtype(network, options.dtype)
-    report = report_load(network, need, options, ARCHITECTURE, attention)
-    return network.eval(), report
-
-
-def _check_shapes(
-    shapes: Shapes, bare: LlavaOnevisionForConditionalGeneration, stored: Scheme | None
-) -> None:
-    expected = network_shapes(lambda: bare, original_name)
-    if stored:
-        layers = quantised_layers(bare)
-        weights = {original_name(f"{layer}.weight"): shape for layer, shape in layers.items()}
-        expected = prequantised_shapes(expected, weights, stored, shapes)
-    check_shapes(shapes, expected, {"lm_head.weight"} if bare.config.tie_word_embeddings else ())
+    return network, plan.finish(network, ARCHITECTURE)
 
 
 def _network_config(vision: VisionShape, config: LlavaVideoConfig) -> LlavaOnevisionConfig:

@@ -4,14 +4,14 @@ They keep the original's layout and names; a quantised weight stands there with 
 bitsandbytes writes them. ``quantize`` makes them.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import nn
 
 from contracts.errors import WeightsError
 from llava_custom.checkpoint import Shapes
-from llava_custom.quantization import Scheme, stored_tensors
+from llava_custom.quantization import Scheme, quantised_layers, stored_tensors
 
 KEY = "quantization_config"  # in config.json, as transformers writes it
 NF4_STATE = "weight.quant_state.bitsandbytes__nf4"
@@ -55,28 +55,34 @@ def settled_scheme(stored: Scheme | None, asked: Scheme) -> Scheme:
     return stored
 
 
-def prequantised_shapes(
-    expected: Shapes, weights: Mapping[str, tuple[int, int]], scheme: Scheme, found: Shapes
+def checkpoint_shapes(
+    bare: nn.Module, name: Callable[[str], str], scheme: Scheme | None, found: Shapes
 ) -> Shapes:
-    """The shapes of a checkpoint's tensors where some of its weights are quantised.
+    """The shapes that the tensors of a checkpoint have to have.
 
     Args:
-        expected: Those that it would have otherwise.
-        weights: Names and shapes, (out features, in features), of the quantised ones.
-        scheme: Not ``none``.
-        found: Of the file; one of bitsandbytes' tensors has no fixed shape.
+        bare: The network's likeness on the meta device.
+        name: The name in the checkpoint of one of its tensors.
+        scheme: How the checkpoint's weights are quantised; ``None``: they are not.
+        found: Of the files; one of bitsandbytes' tensors has no fixed shape.
     """
-    shapes = {name: shape for name, shape in expected.items() if name not in weights}
-    for name, shape in weights.items():
-        layer = name.removesuffix("weight")
-        stored = stored_tensors(shape, scheme)
-        shapes |= {f"{layer}{part}": tensor.shape for part, tensor in stored.items()}
-        if scheme.quantization == "int8":
-            shapes[f"{layer}{INT8_FORMAT}"] = ()
-        else:
-            state = f"{layer}{NF4_STATE}"
-            shapes[state] = found.get(state, (0,))
+    shapes = {name(key): tuple(tensor.shape) for key, tensor in bare.state_dict().items()}
+    if scheme is None:
+        return shapes
+    for layer, shape in quantised_layers(bare).items():
+        weight = name(f"{layer}.weight")
+        del shapes[weight]
+        shapes |= _layer_shapes(weight.removesuffix("weight"), shape, scheme, found)
     return shapes
+
+
+def _layer_shapes(prefix: str, shape: tuple[int, int], scheme: Scheme, found: Shapes) -> Shapes:
+    stored = stored_tensors(shape, scheme)
+    shapes = {f"{prefix}{part}": tensor.shape for part, tensor in stored.items()}
+    if scheme.quantization == "int8":
+        return shapes | {f"{prefix}{INT8_FORMAT}": ()}
+    state = f"{prefix}{NF4_STATE}"
+    return shapes | {state: found.get(state, (0,))}
 
 
 def settle_dtype(network: nn.Module, dtype: torch.dtype) -> None:

@@ -8,15 +8,20 @@ from operator import add
 from pathlib import Path
 from typing import Any
 
+import torch
+from torch import nn
 from transformers import LlamaConfig, LlamaForCausalLM, SiglipVisionConfig, SiglipVisionModel
 
 from contracts.media import FramePolicy
 from llava_custom.checkpoint import generation_eos_ids, read_json, read_shapes, read_tensors
 from llava_custom.language_model import LanguageModel
-from llava_custom.load_options import LoadOptions, attention_kernel
+from llava_custom.load_options import LoadOptions
+from llava_custom.load_report import LoadReport
 from llava_custom.model import VisionLanguageModel
+from llava_custom.network_loading import WeightPlan, announce, loading, plan_weights
+from llava_custom.prequantised import checkpoint_shapes, stored_scheme
 from llava_custom.prompt_tokenizer import PromptTokenizer
-from llava_custom.quantization import quantization_config
+from llava_custom.quantization import Scheme
 from llava_custom.vila_chat import ANSWER_ENDS, PROMPT_BEGINS, render
 from llava_custom.vila_config import LLM, PROJECTOR, TOWER, VilaConfig, parse_config
 from llava_custom.vila_encoder import VilaEncoder
@@ -27,7 +32,9 @@ from llava_custom.vila_network import (
     original_name,
 )
 from llava_custom.vila_tokenizer import check_packages, load_tokenizer
-from llava_custom.weights import check_loaded, check_shapes, network_shapes
+from llava_custom.weights import check_loaded, check_shapes
+
+ARCHITECTURE = "LlavaLlamaModel"
 
 
 def read_vila_config(directory: Path) -> VilaConfig:
@@ -44,7 +51,8 @@ def load_vila(directory: Path, options: LoadOptions) -> VisionLanguageModel:
     controls = (PROMPT_BEGINS, ANSWER_ENDS)
     prompt_tokenizer = PromptTokenizer(tokenizer, controls, has_dummy_prefix=True)
     end_ids = {*generation_eos_ids(directory, LLM), prompt_tokenizer.id_of(ANSWER_ENDS)}
-    network: Any = _load_network(directory, config, options)
+    network: Any
+    network, report = _load_network(directory, config, options)
     return VisionLanguageModel(
         render=partial(render, tokens_per_picture=config.tokens_per_picture),
         prompt_tokenizer=prompt_tokenizer,
@@ -55,40 +63,55 @@ def load_vila(directory: Path, options: LoadOptions) -> VisionLanguageModel:
         frame_policy=FramePolicy(config.num_frames, (config.image_size_px, config.image_size_px)),
         eos_token_ids=config.eos_token_ids | end_ids,
         network=network,
+        report=report,
     )
 
 
-def _load_network(directory: Path, config: VilaConfig, options: LoadOptions) -> VilaNetwork:
-    quantization = quantization_config(options.scheme, options.device, config.text)
-    placement = {
-        "dtype": options.dtype,
-        "device_map": {"": options.device},
-        "attn_implementation": attention_kernel(options),
-        "output_loading_info": True,
-    }
-    _check_weights(directory, config)
-    llm, loaded = LlamaForCausalLM.from_pretrained(
-        directory / LLM,
-        config=LlamaConfig(**config.text),
-        quantization_config=quantization,
-        **placement,
-    )
-    check_loaded(loaded, partial(add, LLM))
-    tower, loaded = SiglipVisionModel.from_pretrained(
-        directory / TOWER, config=SiglipVisionConfig(**config.tower), **placement
-    )
-    check_loaded(loaded, partial(add, TOWER))
+def _load_network(
+    directory: Path, config: VilaConfig, options: LoadOptions
+) -> tuple[VilaNetwork, LoadReport]:
+    stored = stored_scheme(read_json(directory, f"{LLM}config.json"))
+    with torch.device("meta"):
+        bare = build_network(config)
+    _check_weights(directory, config, bare, stored)
+    bare.drop_unused(config.num_tower_layers)
+    plan = plan_weights(bare, options, stored=stored, text=config.text)
+    announce(plan)
+    # The tower first: what is spread afterwards takes the room that is left.
+    tower = _load_tower(directory, config, plan, bare.model["vision_tower"])
     projector = build_projector(config)
     projector.load_state_dict(read_tensors(directory, PROJECTOR))
+    llm = _load_llm(directory, config, plan, bare.language_model)
     network = VilaNetwork(llm, tower, projector.to(options.device, options.dtype))
     network.drop_unused(config.num_tower_layers)
-    return network.eval()
+    return network, plan.finish(network, ARCHITECTURE)
 
 
-def _check_weights(directory: Path, config: VilaConfig) -> None:
+def _check_weights(
+    directory: Path, config: VilaConfig, bare: VilaNetwork, stored: Scheme | None
+) -> None:
     shapes: dict[str, tuple[int, ...]] = {}
     for folder in (LLM, TOWER, PROJECTOR):
         shapes |= read_shapes(directory, folder)
-    expected = network_shapes(lambda: build_network(config), original_name)
     optional = {f"{LLM}lm_head.weight"} if config.text["tie_word_embeddings"] else ()
-    check_shapes(shapes, expected, optional)
+    check_shapes(shapes, checkpoint_shapes(bare, original_name, stored, shapes), optional)
+
+
+def _load_tower(directory: Path, config: VilaConfig, plan: WeightPlan, bare: nn.Module) -> Any:  # noqa: ANN401
+    with loading(bare):
+        tower, loaded = SiglipVisionModel.from_pretrained(
+            directory / TOWER,
+            config=SiglipVisionConfig(**config.tower),
+            **plan.arguments(is_quantised=False),
+        )
+    check_loaded(loaded, partial(add, TOWER))
+    return tower
+
+
+def _load_llm(directory: Path, config: VilaConfig, plan: WeightPlan, bare: nn.Module) -> Any:  # noqa: ANN401
+    with loading(bare):
+        llm, loaded = LlamaForCausalLM.from_pretrained(
+            directory / LLM, config=plan.config(LlamaConfig(**config.text)), **plan.arguments()
+        )
+    check_loaded(loaded, partial(add, LLM))
+    return llm

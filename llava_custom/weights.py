@@ -6,9 +6,6 @@ layer that it quantises; so every header is compared first, and what was loaded 
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 
-import torch
-from torch import nn
-
 from contracts.errors import WeightsError
 from llava_custom.checkpoint import Shapes
 
@@ -26,18 +23,6 @@ def renamed(key: str, prefixes: Iterable[tuple[str, str]]) -> str:
         if key.startswith(ours):
             return theirs + key.removeprefix(ours)
     return key
-
-
-def network_shapes(build: Callable[[], nn.Module], name: Callable[[str], str]) -> Shapes:
-    """The shape of every tensor of a network, which takes no memory.
-
-    Args:
-        build: Makes the network.
-        name: The name in the checkpoint of one of its tensors.
-    """
-    with torch.device("meta"):
-        network = build()
-    return {name(key): tuple(tensor.shape) for key, tensor in network.state_dict().items()}
 
 
 def check_shapes(shapes: Shapes, expected: Shapes, optional: Collection[str] = ()) -> None:

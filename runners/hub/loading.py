@@ -10,14 +10,10 @@ from torch import nn
 
 from contracts.errors import WeightsError
 from llava_custom import LoadOptions
-from llava_custom.load_options import attention_kernel
 from llava_custom.load_report import LoadReport
-from llava_custom.memory import count_memory, other_needs
-from llava_custom.network_loading import announce, loading, report_load
-from llava_custom.placement import placement
+from llava_custom.network_loading import announce, loading, plan_weights
 from llava_custom.prequantised import KEY as QUANTIZATION_KEY
-from llava_custom.prequantised import settle_dtype, settled_scheme, stored_scheme
-from llava_custom.quantization import quantization_config
+from llava_custom.prequantised import stored_scheme
 from runners.hub.architectures import ARCHITECTURES, Architecture
 from runners.hub.checkpoint import Loaded, find_template, first_line, load_tokenizer
 from runners.hub.model import HubModel
@@ -66,26 +62,19 @@ def _load_network(
     options: LoadOptions,
 ) -> tuple[Any, LoadReport]:
     stored = stored_scheme({QUANTIZATION_KEY: getattr(config, QUANTIZATION_KEY, None)})
-    scheme = settled_scheme(stored, options.scheme)
-    text, kept = config.get_text_config().to_dict(), parts.kept_modules
-    quantization = quantization_config(scheme, options.device, text, kept)
-    attention = attention_kernel(options)
     with torch.device("meta"):
         bare = parts.network_class(config)
-    need = count_memory(bare, scheme, options.dtype, kept)
-    announce(need, {} if stored else other_needs(bare, scheme, options.dtype, kept), options)
+    text = config.get_text_config().to_dict()
+    plan = plan_weights(bare, options, stored=stored, text=text, kept_modules=parts.kept_modules)
+    announce(plan)
     try:
         with loading(bare):
             network, loaded = parts.network_class.from_pretrained(
                 directory,
                 config=config,
-                dtype=options.dtype,
-                **placement(options),
-                quantization_config=None if stored else quantization,
-                attn_implementation=attention,
                 use_safetensors=True,
                 ignore_mismatched_sizes=True,  # to be told of all of them, not of the first
-                output_loading_info=True,
+                **plan.arguments(),
             )
     except WeightsError:
         raise
@@ -93,9 +82,7 @@ def _load_network(
         raise WeightsError(f"the weights cannot be loaded: {first_line(exc)}") from exc
     check_report(loaded)
     _check_quantised(network)
-    if stored:
-        settle_dtype(network, options.dtype)
-    return network.eval(), report_load(network, need, options, parts.network, attention)
+    return network, plan.finish(network, parts.network)
 
 
 def _read_config(directory: Path, parts: Architecture) -> Any:  # noqa: ANN401

@@ -139,6 +139,15 @@ def test_a_file_that_is_missing_or_damaged_is_refused(
     assert str(checkpoint) not in message
 
 
+def test_a_weight_file_that_was_cut_short_is_named(copy_checkpoint: Copy) -> None:
+    checkpoint = copy_checkpoint({})
+    shard = checkpoint / "model-00002-of-00003.safetensors"
+    whole = shard.read_bytes()
+    shard.unlink()
+    shard.write_bytes(whole[:-1])
+    assert f"weight file {shard.name} is missing or damaged" in refusal(str(checkpoint))
+
+
 @pytest.mark.parametrize("content", ["{}", '{"weight_map": {}}', '{"weight_map": {"a": 1}}'])
 def test_an_index_without_files_is_refused(copy_checkpoint: Copy, content: str) -> None:
     checkpoint = copy_checkpoint({})

@@ -10,7 +10,7 @@ from contracts.errors import WeightsError
 from llava_custom import LoadOptions, load_checkpoint
 from llava_custom.load_report import LoadReport, human_size, need_line, shortage_line
 from llava_custom.memory import GIB, MemoryNeed, Part
-from llava_custom.network_loading import announce, loading
+from llava_custom.network_loading import WeightPlan, announce, loading
 from llava_custom.quantization import Scheme
 
 NEED = MemoryNeed(
@@ -106,7 +106,7 @@ def test_a_host_that_is_too_small_is_told_before_loading(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     huge = replace(NEED, parts=(Part("language model", "bfloat16", 1 << 59, 1 << 60),))
-    announce(huge, {}, LoadOptions())
+    announce(WeightPlan(LoadOptions(), huge, {}, "sdpa", None, is_stored=False))
     (warning,) = [one for one in caplog.records if one.levelno == logging.WARNING]
     assert "and cpu has" in warning.getMessage()
 

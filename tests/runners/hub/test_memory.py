@@ -33,7 +33,7 @@ def test_what_is_counted_is_what_a_loaded_network_holds(
 
 
 def test_a_network_in_two_places_computes_what_it_does_in_one(path: Path, model: HubModel) -> None:
-    room = {"cpu": model.report.need.num_bytes * 7 // 10}
+    room: dict[int | str, int] = {"cpu": model.report.need.num_bytes * 7 // 10}
     spread = load_model(str(path), LoadOptions(device_map="auto", max_memory=room))
     assert isinstance(spread, HubModel)
     assert places(spread.network).keys() == {"cpu", "offloaded"}
