@@ -37,6 +37,7 @@ fix: install  ## Format, mend what can be mended, rewrite generated parts of the
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 	$(BIN)/python -m contracts.documentation README.md
+	$(BIN)/python -m llava_custom.documentation README.md
 
 bench-media: install  ## Frame sampling against decord, OpenCV, PyAV and torchcodec
 	$(BIN)/python -m bench.media
@@ -50,8 +51,8 @@ bench-gpu: install  ## Checkpoints of full size on a GPU, against transformers a
 demo-model: install  ## Train the demo model (resumable)
 	$(BIN)/python -m demo.train
 
-demo-report: install  ## Measure the demo model through the whole service
-	$(BIN)/python -m demo.report
+demo-report: install  ## Measure the demo model through the whole service; QUANTIZATION=nf4 in 4 bits
+	$(BIN)/python -m demo.report $(if $(QUANTIZATION),--quantization $(QUANTIZATION))
 
 camera: install  ## Publish the demo world as a camera, rtsp://127.0.0.1:8554/demo
 	$(BIN)/python -m demo.camera

@@ -31,11 +31,15 @@ def errors_table() -> str:
 def rewritten(readme: str) -> str:
     """The README with its generated parts made anew."""
     for name, table in (("settings", settings_table()), ("errors", errors_table())):
-        begin, end = f"<!-- {name}: generated -->", f"<!-- {name}: end -->"
-        pattern = re.compile(re.escape(begin) + ".*?" + re.escape(end), re.DOTALL)
-        block = f"{begin}\n{table}\n{end}"
-        readme = pattern.sub(block.replace("\\", r"\\"), readme)
+        readme = with_block(readme, name, table)
     return readme
+
+
+def with_block(text: str, name: str, content: str) -> str:
+    """A document with what stands between the markers of a name made anew."""
+    begin, end = f"<!-- {name}: generated -->", f"<!-- {name}: end -->"
+    pattern = re.compile(re.escape(begin) + ".*?" + re.escape(end), re.DOTALL)
+    return pattern.sub(lambda _: f"{begin}\n{content}\n{end}", text)
 
 
 def _shown(default: object) -> str:

@@ -50,7 +50,8 @@ class Settings(BaseModel):
         default="transformers", description="What runs the model"
     )
     quantization: Literal["none", "nf4", "int8"] = Field(
-        default="none", description="Precision of the language model's weights"
+        default="none",
+        description="nf4 or int8 for the language model's layers; none: as the checkpoint has them",
     )
     double_quant: bool = Field(
         default=True, description="Whether nf4 quantises its scales too: 0.37 bits less per weight"

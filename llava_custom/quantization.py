@@ -134,6 +134,8 @@ def quantization_config(
         logging.getLogger("bitsandbytes.autograd._functions").setLevel(logging.ERROR)
         return BitsAndBytesConfig(load_in_8bit=True, llm_int8_skip_modules=kept)
     if device == "cpu":
+        # It warns that a package with other kernels is missing; its own do.
+        logging.getLogger("bitsandbytes.backends.cpu.ops").setLevel(logging.ERROR)
         _check_cpu_sizes(text)
     return BitsAndBytesConfig(
         load_in_4bit=True,

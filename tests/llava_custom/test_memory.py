@@ -3,14 +3,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from transformers import (
-    LlavaOnevisionConfig,
-    LlavaOnevisionForConditionalGeneration,
-    Qwen2Config,
-    SiglipVisionConfig,
-)
+from transformers import LlavaOnevisionForConditionalGeneration
 
+from contracts.documentation import with_block
 from llava_custom import LoadOptions, VisionLanguageModel, load_checkpoint
+from llava_custom.documentation import llava_video_7b, memory_table
 from llava_custom.memory import GIB, MemoryNeed, count_memory, measured_bytes
 from llava_custom.quantization import Quantization, Scheme, quantised_layers
 
@@ -19,39 +16,11 @@ bitsandbytes = pytest.importorskip("bitsandbytes")
 Copy = Callable[[Mapping[str, object]], Path]
 Load = Callable[[Mapping[str, object], LoadOptions], VisionLanguageModel]
 
-LLAVA_VIDEO_7B = LlavaOnevisionConfig(
-    vision_config=SiglipVisionConfig(
-        hidden_size=1152,
-        intermediate_size=4304,
-        num_hidden_layers=26,
-        num_attention_heads=16,
-        image_size=384,
-        patch_size=14,
-        vision_use_head=False,
-    ),
-    text_config=Qwen2Config(
-        hidden_size=3584,
-        intermediate_size=18944,
-        num_hidden_layers=28,
-        num_attention_heads=28,
-        num_key_value_heads=4,
-        vocab_size=152064,
-        max_position_embeddings=32768,
-    ),
-    tie_word_embeddings=False,
-)
-
 
 @pytest.fixture(scope="module")
-def network_7b() -> LlavaOnevisionForConditionalGeneration:
-    """The 7B's network, without weights."""
-    with torch.device("meta"):
-        return LlavaOnevisionForConditionalGeneration(LLAVA_VIDEO_7B)
-
-
-@pytest.fixture(scope="module")
-def need_7b(network_7b: LlavaOnevisionForConditionalGeneration) -> Callable[[Scheme], MemoryNeed]:
-    return lambda scheme: count_memory(network_7b, scheme, torch.bfloat16)
+def need_7b() -> Callable[[Scheme], MemoryNeed]:
+    network = llava_video_7b()
+    return lambda scheme: count_memory(network, scheme, torch.bfloat16)
 
 
 def test_the_7b_has_the_parameters_it_is_known_for(
@@ -121,3 +90,9 @@ def test_one_token_more_takes_what_was_counted(load: Load) -> None:
     model.prefill(model.embed(model.plan(()), []), kv_cache)
     held = sum(layer.keys.nbytes + layer.values.nbytes for layer in kv_cache.layers)
     assert held == model.kv_bytes_per_token * kv_cache.get_seq_length()
+
+
+def test_the_readme_s_table_is_up_to_date() -> None:
+    readme = (Path(__file__).resolve().parents[2] / "README.md").read_text()
+    assert with_block(readme, "memory", memory_table()) == readme
+    assert memory_table() in readme
