@@ -2,7 +2,8 @@
 
 Fresh scenes and wordings that training never saw go the whole way: an H.264 or picture file, an
 upload, an answer. Two controls use the same questions: clips with their frames in random order,
-and files that show the background only. ``--in-process`` measures without a service.
+and files that show the background only. ``--in-process`` measures without a service,
+``--quantization nf4`` a service whose language model is in 4 bits.
 """
 
 from __future__ import annotations
@@ -141,8 +142,12 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--seed", default="report", help="of the fresh scenes and questions")
     parser.add_argument("--in-process", action="store_true", help="no service, no upload")
     parser.add_argument("--model", type=Path, default=HERE / "model", help="for --in-process")
-    parser.add_argument("--out", type=Path, default=HERE / "report.md")
-    return parser.parse_args()
+    parser.add_argument("--quantization", choices=("nf4", "int8"), help="of the service")
+    parser.add_argument("--out", type=Path, help="default: report.md, report-nf4.md, ...")
+    options = parser.parse_args()
+    if options.quantization and (options.url or options.in_process):
+        parser.error("--quantization is for the service that is started here")
+    return options
 
 
 def _columns(options: argparse.Namespace) -> tuple[str, ...]:
@@ -160,6 +165,15 @@ def _measure_all(options: argparse.Namespace, answer: Answer, threads: int) -> d
     return tallies
 
 
+def _measure_service(options: argparse.Namespace) -> tuple[dict[str, Tally], str]:
+    """The tallies of a running service, or of one that is started for it, and how they came."""
+    settings = {"VLM_QUANTIZATION": options.quantization} if options.quantization else {}
+    with nullcontext(options.url) if options.url else served(settings) as url:
+        tallies = _measure_all(options, partial(ask, url), 4)
+    precision = f", its language model in {options.quantization}" if settings else ""
+    return tallies, f"H.264 and picture files, uploaded to the service{precision}."
+
+
 def main() -> None:
     """Measure, print the table, and write it where all three columns were measured."""
     options = _parse()
@@ -167,12 +181,11 @@ def main() -> None:
         tallies = _measure_all(options, in_process_answer(options.model), 1)
         how = "Files, read and answered in one process."
     else:
-        with nullcontext(options.url) if options.url else served() as url:
-            tallies = _measure_all(options, partial(ask, url), 4)
-        how = "H.264 and picture files, uploaded to the service."
+        tallies, how = _measure_service(options)
     tqdm.write(table(tallies), file=None)
     if len(tallies) == len(COLUMNS):
-        write_report(options.out, tallies, how)
+        name = f"report-{options.quantization}.md" if options.quantization else "report.md"
+        write_report(options.out or HERE / name, tallies, how)
 
 
 if __name__ == "__main__":

@@ -4,15 +4,19 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
 from transformers import AutoTokenizer
 
+from contracts.chat import ChatMessage, TextPart
 from demo.answering import Answerer
 from demo.judging import first_word
 from demo.report import HERE, held_out_items, in_process_answer, measure
 from demo.scenes import Kind
 from demo.world import random_item, write_item
+from llava_custom import LoadOptions, load_checkpoint
 
 MODEL = HERE / "model"
+HELLO = (ChatMessage("user", (TextPart("Please describe what is happening in this video"),)),)
 RULES = (
     ("Is there a person?", Kind.PERSON),
     ("Is there a fire?", Kind.FIRE),
@@ -44,6 +48,22 @@ def test_the_tokenizer_loads_and_knows_the_ends_of_a_turn() -> None:
     for word in ("Yes", "No"):
         assert len(tokenizer(word).input_ids) == 1
     assert tokenizer.decode(tokenizer("Is there a fire?").input_ids) == "Is there a fire?"
+
+
+def test_four_bits_leave_most_of_what_it_says() -> None:
+    bitsandbytes = pytest.importorskip("bitsandbytes")
+    models = [
+        load_checkpoint(str(MODEL), LoadOptions(quantization=quantization))
+        for quantization in ("none", "nf4")
+    ]
+    layers = [type(layer) for layer in models[1].network.modules()]
+    assert layers.count(bitsandbytes.nn.Linear4bit) == 7 * 6
+    embedded = models[0].embed(models[0].plan(HELLO), [])
+    exact, rough = (
+        model.language.hidden_states(embedded.inputs_embeds, model.new_kv_cache())
+        for model in models
+    )
+    assert torch.cosine_similarity(exact.flatten(), rough.flatten(), dim=0) > 0.97
 
 
 def test_most_held_out_questions_on_files_are_answered_truly() -> None:
