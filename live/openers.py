@@ -8,6 +8,7 @@ from live.connection import Connection
 from live.rtsp import open_rtsp
 from live.source_rules import SourceRules
 from live.sources import Source
+from live.v4l2 import open_v4l2
 from live.video_file import open_file
 
 
@@ -44,4 +45,7 @@ class PermittedSources:
         if source.kind == "rtsp":
             hosts = self.rules.hosts
             return open_rtsp(source, hosts, silence_s=silence_s, is_stopping=is_stopping)
-        return open_file(self.rules.file_of(source), silence_s=silence_s, is_stopping=is_stopping)
+        if source.kind == "v4l2":
+            return open_v4l2(source, silence_s=silence_s, is_stopping=is_stopping)
+        path = self.rules.file_of(source)
+        return open_file(path, silence_s=silence_s, is_stopping=is_stopping)
