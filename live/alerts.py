@@ -6,7 +6,7 @@ Wiring only. Belongs to one event loop.
 import asyncio
 import logging
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -14,7 +14,7 @@ from contracts.errors import StorageUnavailable
 from contracts.posting import CheckedPoster
 from contracts.rule_checks import WindowLimits
 from contracts.settings import Settings
-from contracts.streams import StreamConfig
+from contracts.streams import StreamConfig, StreamStatus
 from live.archive import EventArchive
 from live.change_gate import ChangeGate
 from live.clock import SystemClock
@@ -23,6 +23,7 @@ from live.event_ids import event_ids
 from live.evidence import Budget, EvidenceStore
 from live.feed import Feed
 from live.journal import Journal
+from live.metrics import LiveSnapshot, RuleSample
 from live.outbox import Outbox, OutboxParts
 from live.rule_book import RuleBook, RuleLimits
 from live.rule_desk import RuleDesk
@@ -78,6 +79,7 @@ class Alerts:
     stored_streams: tuple[StreamConfig, ...]
     _database: Database
     _decider: Decider
+    _journal: Journal
     _courier: Courier
     _tasks: list[asyncio.Task[None]] = field(default_factory=list)
 
@@ -93,6 +95,27 @@ class Alerts:
             StorageUnavailable: It cannot.
         """
         await self._database.write(recovery.touch)
+
+    async def snapshot(self, streams: Sequence[StreamStatus]) -> LiveSnapshot:
+        """What metrics show of this moment; ``streams`` is how the live streams stand.
+
+        Raises:
+            StorageUnavailable: What waits in the outbox cannot be read.
+        """
+        return LiveSnapshot(
+            at=self._decider.now(),
+            streams=streams,
+            rules=[
+                RuleSample(rule, status, self.scene.tally((rule.id, status.stream_id)).verdicts)
+                for rule in self.rules.all()
+                for status in self.rules.statuses(rule)
+            ],
+            looks=self.watch.latencies.histogram,
+            events=self._journal.told,
+            attempts=self.outbox.attempts,
+            backlog=await self.outbox.backlog(),
+            readers=self.feed.num_readers,
+        )
 
     async def close(self) -> None:
         """End feeds, finish what is being decided, and let go of the store."""
@@ -166,6 +189,7 @@ async def _assemble(settings: Settings, parts: AlertParts, database: Database) -
         stored_streams=tuple(before.streams),
         _database=database,
         _decider=decider,
+        _journal=journal,
         _courier=courier,
     )
 

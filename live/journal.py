@@ -3,13 +3,15 @@
 A message, its event and its deliveries are one transaction. Belongs to one event loop.
 """
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
-from contracts.events import EventMessage
-from contracts.notify import NotifyTarget
+from contracts.events import EventMessage, EventType
+from contracts.notify import MessageKind, NotifyTarget
+from contracts.rules import Severity
 from live.notice import Notice
 from live.sinks.book import SinkBook
 from live.store import deliveries, events
@@ -27,12 +29,17 @@ class Entry:
 
 
 class Journal:
-    """The one way in which messages come about."""
+    """The one way in which messages come about.
+
+    Attributes:
+        told: Messages since the start, counted.
+    """
 
     def __init__(self, database: Database, sinks: SinkBook) -> None:
         self._database = database
         self._sinks = sinks
         self._listeners: list[Listener] = []
+        self.told: Counter[tuple[EventType, Severity, MessageKind]] = Counter()
 
     def listen(self, listener: Listener) -> None:
         """Call ``listener`` on the event loop with what each transaction stored, in their order."""
@@ -63,6 +70,9 @@ class Journal:
         return message
 
     def _tell(self, messages: Sequence[EventMessage]) -> None:
-        if messages:
-            for listener in self._listeners:
-                listener(messages)
+        if not messages:
+            return
+        for message in messages:
+            self.told[message.event.type, message.event.severity, message.kind] += 1
+        for listener in self._listeners:
+            listener(messages)

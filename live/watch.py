@@ -13,6 +13,7 @@ from contracts.streams import StreamChange, StreamConfig
 from live.change_gate import ChangeGate, Sight
 from live.decider import Decider
 from live.draft import Draft
+from live.latencies import Latencies
 from live.look_planner import LookPlan, LookPlanner
 from live.looks import LookBatch
 from live.store import configuration
@@ -20,9 +21,14 @@ from live.stream_health import StreamHealth
 
 
 class Watch:
-    """All rules on all streams."""
+    """All rules on all streams.
+
+    Attributes:
+        latencies: From the newest frame's capture to the verdict.
+    """
 
     def __init__(self, decider: Decider, gate: ChangeGate) -> None:
+        self.latencies = Latencies()
         self._decider = decider
         self._scene = decider.scene
         self._gate = gate
@@ -149,6 +155,8 @@ class Watch:
                     seen = look if draft.keeps_pictures else replace(look, has_picture=False)
                     draft.see(current, batch.stream_id, seen)
 
+        age = self._decider.now() - batch.frame_times[-1]
+        self.latencies.count(age.total_seconds())
         messages = await self._decider.decide(decide, batch.rgb)
         if batch.sight is not None:
             for rule in batch.rules:
