@@ -47,13 +47,17 @@ class RuleBook:
         """Every rule."""
         return tuple(self._rules.values())
 
+    def find(self, rule_id: str) -> Rule | None:
+        """One rule, if there is one of this id."""
+        return self._rules.get(rule_id)
+
     def get(self, rule_id: str) -> Rule:
         """One rule.
 
         Raises:
             RuleNotFound: There is none of this id.
         """
-        rule = self._rules.get(rule_id)
+        rule = self.find(rule_id)
         if rule is None:
             raise RuleNotFound("there is no such rule: expected an id from GET /v1/rules")
         return rule

@@ -125,6 +125,8 @@ class Watch:
         """
         asked = []
         for rule in plan.rules:
+            if self._still_asking(rule, plan.stream_id) is None:
+                continue
             if self._may_skip(rule, plan.stream_id, sight, now_s):
                 self._scene.tally((rule.id, plan.stream_id)).num_skipped += 1
             else:
@@ -200,15 +202,13 @@ class Watch:
         return StreamHealth(change.stream_id, change.stream_id, lost_since=since, event=event)
 
     def _still_asking(self, asked: Rule, stream_id: str) -> Rule | None:
-        """The rule as it is now, if this is still what it asks."""
-        pairs = {(rule.id, on): rule for rule, on in self._scene.pairs()}
-        current = pairs.get((asked.id, stream_id))
-        return current if current is not None and current.asks_like(asked) else None
+        """The rule as it is now, if this is still what it asks here."""
+        current = self._scene.rules.find(asked.id)
+        if current is None or stream_id not in self._scene.healths:
+            return None
+        return current if current.asks_like(asked) else None
 
     def _may_skip(self, rule: Rule, stream_id: str, sight: Sight, now_s: float) -> bool:
-        key = (rule.id, stream_id)
-        if stream_id not in self._scene.healths:
-            return True
         alert = self._scene.run(rule, stream_id).alert
-        is_settled = alert.is_settled(self._scene.standing(key).state)
+        is_settled = alert.is_settled(self._scene.standing((rule.id, stream_id)).state)
         return is_settled and self._gate.may_skip(rule, stream_id, sight, now_s)

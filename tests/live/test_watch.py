@@ -413,6 +413,26 @@ async def test_still_pictures_are_skipped_once_nothing_can_change(tmp_path: Path
         assert status(alerts).state == "on"
 
 
+async def test_rules_that_went_while_they_were_planned_are_not_asked(tmp_path: Path) -> None:
+    clock, other = Clock(), replace(QUICK, id="r-other")
+    async with opened(tmp_path, clock) as alerts:
+        await running(alerts, "door", "yard")
+        for rule in (QUICK, other):
+            await alerts.rules.add(rule)
+        door, yard = alerts.watch.plan(0.0, {"door": 1, "yard": 1})
+        await alerts.rules.delete(other.id)
+        await alerts.watch.remove_stream("yard")
+        sight = reduce_clip([RGB])
+        assert [rule.id for rule in alerts.watch.rules_to_ask(door, sight, 0.0)] == [QUICK.id]
+        assert alerts.watch.rules_to_ask(yard, sight, 0.0) == ()
+        assert alerts.watch.next_due_s() is None
+        for plan in (door, yard):
+            alerts.watch.finish(plan)
+        assert alerts.watch.next_due_s() == 2.0
+        assert await alerts.watch.apply(looks("yard", 2, (QUICK, "Y")), 0.0) == []
+        assert {*alerts.scene.tallies} <= {(QUICK.id, "door")}
+
+
 async def test_a_clip_is_pending_until_it_is_written_and_never_after_a_restart(
     tmp_path: Path,
 ) -> None:
