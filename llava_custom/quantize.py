@@ -25,7 +25,7 @@ from llava_custom.families import QuantisedPart, load_checkpoint, quantised_part
 from llava_custom.load_options import LoadOptions
 from llava_custom.prequantised import KEY, stored_scheme
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("llava_custom.quantize")  # also when it is run
 
 WEIGHT_SUFFIXES = (".safetensors", ".safetensors.index.json", ".bin", ".bin.index.json", ".pth")
 MAX_SHARD_SIZE = "2GB"
@@ -125,7 +125,8 @@ def _parse() -> argparse.Namespace:
 def main() -> None:
     """Do what the command line says; end with a sentence where it cannot be done."""
     arguments = _parse()
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    logging.basicConfig(format="%(message)s")
+    logging.getLogger("llava_custom").setLevel(logging.INFO)
     options = LoadOptions(
         quantization=arguments.quantization,
         double_quant=not arguments.no_double_quant,
