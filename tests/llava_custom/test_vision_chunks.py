@@ -2,11 +2,14 @@ from collections.abc import Callable
 
 import pytest
 import torch
+from PIL import Image
 from torch import Tensor
 
 from contracts.errors import OutOfMemory
+from llava_custom import VisionLanguageModel
 from llava_custom.device_memory import attempt, free_bytes, is_out_of_memory
-from llava_custom.vision_chunks import Stopped, in_chunks
+from llava_custom.vision_chunks import Stopped, in_chunks, never
+from llava_custom.vision_tower import VisionTower
 
 CPU = torch.device("cpu")
 TOO_MUCH = 1 << 60  # bytes; no allocator has them
@@ -99,3 +102,14 @@ def test_cuda_s_failures_are_known() -> None:
 
 def test_free_memory_is_some_and_not_all_there_is() -> None:
     assert 1 << 20 < free_bytes(CPU) < 1 << 50
+
+
+def test_a_real_tower_sees_every_picture_whatever_room_there_is(model: VisionLanguageModel) -> None:
+    def then(patches: Tensor) -> Tensor:
+        return patches if len(patches) <= 2 else allocate_too_much()
+
+    pictures = [Image.new("RGB", (48, 48), (60 * index, 0, 0)) for index in range(4)]
+    network = model.network.model.vision_tower
+    towers = [VisionTower(network, size_px=384, chunk=chunk) for chunk in (2, 4)]
+    expected, found = (torch.cat([*tower.features(pictures, never, then)]) for tower in towers)
+    torch.testing.assert_close(found, expected, rtol=0, atol=0)
