@@ -184,6 +184,14 @@ async def test_no_more_read_than_may_and_a_place_is_free_again(tmp_path: Path) -
     await log.database.close()
 
 
+async def test_a_place_is_free_again_when_the_store_could_not_be_read(tmp_path: Path) -> None:
+    log = await open_log(tmp_path)
+    await log.database.close()
+    with pytest.raises(RuntimeError, match="shutdown"):
+        await log.feed.subscribe("sse", ALL)
+    assert log.feed.num_readers == {}
+
+
 async def test_at_shutdown_every_reader_ends_and_none_comes_in(log: Log) -> None:
     reader = await log.feed.subscribe("sse", ALL)
     await anext(reader)

@@ -1,6 +1,7 @@
 """Every message reaches its sink at least once, in its event's order, or is known to be dead."""
 
 import asyncio
+import itertools
 import json
 import logging
 import random
@@ -253,6 +254,38 @@ async def test_it_runs_until_it_is_cancelled_and_wakes_for_what_is_new(
         await running
     await office.outbox.settle()
     assert {delivery.state for delivery in await office.find()} == {"done"}
+
+
+async def test_it_tries_again_by_itself_when_the_time_has_come(
+    office: Office, receiver: Receiver
+) -> None:
+    receiver.refuse("/a", 500)
+    await office.post(an_event(0), "/a")
+    moments = (at(0.4 * call) for call in itertools.count())
+    office.outbox._clock = lambda: next(moments)  # time passes with every look at it
+    running = asyncio.create_task(office.outbox.run())
+    await asyncio.to_thread(receiver.wait_for, "/a", 2)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    await office.outbox.settle()
+
+
+async def test_an_outbox_that_cannot_be_read_is_read_later(
+    office: Office, receiver: Receiver, caplog: pytest.LogCaptureFixture
+) -> None:
+    rename = "ALTER TABLE {} RENAME TO {}"
+    away, back = rename.format("deliveries", "gone"), rename.format("gone", "deliveries")
+    await office.post(an_event(0), "/a")
+    await office.database.write(lambda c: c.exec_driver_sql(away))
+    running = asyncio.create_task(office.outbox.run())
+    while "the outbox cannot be read" not in caplog.text:  # noqa: ASYNC110  # nothing else tells
+        await asyncio.sleep(0)
+    await office.database.write(lambda c: c.exec_driver_sql(back))
+    office.outbox.wake()
+    await asyncio.to_thread(receiver.wait_for, "/a", 1)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    await office.outbox.settle()
 
 
 async def test_closing_breaks_off_and_the_next_start_sends_again(

@@ -331,6 +331,19 @@ async def test_streams_are_there_again_after_a_restart(tmp_path: Path) -> None:
         assert alerts.stored_streams == (replace(config, name="Back door"),)
 
 
+async def test_changes_that_could_not_be_stored_have_their_effect_in_order(tmp_path: Path) -> None:
+    clock = Clock()
+    async with opened(tmp_path, clock) as alerts:
+        refuse_writing(alerts._database, True)
+        await stream_is(alerts, "door", "connecting", None)  # nothing to store
+        for before, state in (("connecting", "lost"), ("lost", "running")):
+            with pytest.raises(StorageUnavailable):
+                await stream_is(alerts, "door", state, before)
+        refuse_writing(alerts._database, False)
+        assert [message.kind for message in await alerts.watch.tick()] == ["begin", "end"]
+        assert alerts.scene.healths["door"].state == "running"
+
+
 async def test_rules_name_only_what_there_is(tmp_path: Path) -> None:
     async with opened(tmp_path, Clock(), max_rules=1) as alerts:
         await running(alerts, "door")

@@ -106,6 +106,15 @@ def test_a_service_that_refuses_is_told_without_its_url(receiver: Receiver, tmp_
         send(receiver, tmp_path)
 
 
+def test_a_named_sink_that_acts_on_this_machine_takes_nothing(tmp_path: Path) -> None:
+    sink = AppriseSink("syslog://")
+    message = EventMessage(1, "begin", at(0), ALERT)
+    delivery = Delivery("d", message, sink, "begin", "pending", 0, at(0), at(0), at(1))
+    sender = AppriseSender(EvidenceStore(tmp_path, Budget(0, 0)), "")
+    with pytest.raises(DeliveryError, match="on the network"):
+        sender.send(delivery, sink)
+
+
 @pytest.mark.parametrize(
     "url",
     [
