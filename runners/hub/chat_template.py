@@ -14,7 +14,7 @@ from typing import Any
 
 from jinja2 import TemplateError
 
-from contracts.chat import ChatMessage, ImagePart, Part, TextPart
+from contracts.chat import ChatMessage, ImagePart, Part, TextPart, VideoPart
 from contracts.errors import RequestError, RunnerError, UnsupportedValue
 from contracts.media import Clip
 from runners.hub.pieces import Markup, Piece
@@ -33,10 +33,19 @@ class ChatTemplate:
         tokenizer: transformers' fast tokenizer of the checkpoint, which renders.
         source: The template, in Jinja.
         vision: Says what stands for pictures and clips.
+        clip_source: Another template, for conversations with clips.
     """
 
-    def __init__(self, tokenizer: Any, source: str, vision: Vision) -> None:  # noqa: ANN401
-        self.source = source
+    def __init__(
+        self,
+        tokenizer: Any,  # noqa: ANN401 - transformers is untyped here
+        source: str,
+        vision: Vision,
+        *,
+        clip_source: str | None = None,
+    ) -> None:
+        self._source = source
+        self._clip_source = clip_source or source
         self._tokenizer = tokenizer
         self._vision = vision
         tokens = filter(None, (vision.image_token, vision.video_token))
@@ -51,7 +60,8 @@ class ChatTemplate:
         """
         said = _Said(is_alone=_num_pictures(messages) == 1)
         conversation = self._conversation(messages, said)
-        yield from self._with_media(said.put_back(self._rendered(conversation)), said)
+        source = self._clip_source if said.clips else self._source
+        yield from self._with_media(said.put_back(self._rendered(conversation, source)), said)
 
     def _conversation(self, messages: Sequence[ChatMessage], said: "_Said") -> list[Message]:
         """The messages as transformers takes them; system messages first, as one."""
@@ -70,7 +80,7 @@ class ChatTemplate:
 
     def _content(self, parts: Iterable[Part], said: "_Said") -> list[dict[str, str]]:
         content: list[dict[str, str]] = []
-        for part in parts:
+        for part in parts if self._vision.video_token else _with_frame_times(parts):
             if isinstance(part, TextPart):
                 content.append(said.text(part.text))
             elif isinstance(part, ImagePart):
@@ -81,22 +91,22 @@ class ChatTemplate:
                 content.append(said.clip(part.clip))
         return content
 
-    def _rendered(self, conversation: list[Message]) -> str:
+    def _rendered(self, conversation: list[Message], source: str) -> str:
         try:
-            return self._apply(conversation)
+            return self._apply(conversation, source)
         except TemplateError:
             pass  # many templates want turns to alternate
         try:
-            return self._apply(_alternating(conversation))
+            return self._apply(_alternating(conversation), source)
         except TemplateError as exc:
             raise RequestError(
                 f"messages: the model's chat template refuses this conversation: {exc}",
                 param="messages",
             ) from exc
 
-    def _apply(self, conversation: list[Message]) -> str:
+    def _apply(self, conversation: list[Message], source: str) -> str:
         rendered: str = self._tokenizer.apply_chat_template(
-            conversation, chat_template=self.source, tokenize=False, add_generation_prompt=True
+            conversation, chat_template=source, tokenize=False, add_generation_prompt=True
         )
         return rendered
 
@@ -147,11 +157,11 @@ class _Said:
         return {"type": "video"}
 
     def frames(self, clip: Clip) -> list[dict[str, str]]:
-        """A clip as pictures, and a sentence that says when they were taken."""
+        """A clip as pictures."""
         self.stills += [
             Still(frame.rgb, "video", is_alone=False, is_whole=True) for frame in clip.frames
         ]
-        return [{"type": "image"}] * len(clip.frames) + [self.text(frame_times(clip))]
+        return [{"type": "image"}] * len(clip.frames)
 
     def put_back(self, rendered: str) -> Iterator[Piece]:
         """The template's text and the words; trimmed where the template trims."""
@@ -173,10 +183,24 @@ class _Said:
             )
 
 
+def _with_frame_times(parts: Iterable[Part]) -> list[Part]:
+    """The parts, with a line on every clip before the text that follows it."""
+    found: list[Part] = []
+    lines: list[str] = []
+    for part in parts:
+        if isinstance(part, VideoPart):
+            lines.append(frame_times(part.clip))
+        elif isinstance(part, TextPart) and lines:
+            part = TextPart("\n".join([*lines, part.text]))
+            lines = []
+        found.append(part)
+    return [*found, TextPart("\n".join(lines))] if lines else found
+
+
 def frame_times(clip: Clip) -> str:
     """When the frames of a clip are, for models that were not trained on clips."""
     times = ", ".join(f"{time_s:.2f}s" for time_s in clip.frame_times_s)
-    return f"These {len(clip.frames)} images are frames of one video, in order, taken at {times}.\n"
+    return f"These {len(clip.frames)} images are frames of one video, in order, taken at {times}."
 
 
 def _num_pictures(messages: Iterable[ChatMessage]) -> int:

@@ -23,7 +23,11 @@ from contracts.media import U8
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
 HALF = (0.5, 0.5, 0.5)  # transformers' IMAGENET_STANDARD_MEAN, and STD
-MODES = {Resampling.BILINEAR: "bilinear", Resampling.BICUBIC: "bicubic"}
+MODES = {
+    Resampling.LANCZOS: "lanczos",
+    Resampling.BILINEAR: "bilinear",
+    Resampling.BICUBIC: "bicubic",
+}
 STEPS = ("do_resize", "do_rescale", "do_normalize")
 
 
@@ -62,7 +66,9 @@ class FrameScale:
             raise WeightsError(f"{left_out[0]} of the video processor is false; supported: true")
         filter_number = settings.get("resample", resample)
         if filter_number not in MODES:
-            raise WeightsError(f"resample of the video processor is {filter_number}; known: 2, 3")
+            raise WeightsError(
+                f"resample of the video processor is {filter_number}; known: 1, 2, 3"
+            )
         return cls(
             settings.get("image_mean") or mean,
             settings.get("image_std") or std,

@@ -68,7 +68,14 @@ def num_patches(config: Any) -> int:  # noqa: ANN401
 
 
 def project(network: Any, pixel_values: Tensor) -> Tensor:  # noqa: ANN401
-    """Pictures through tower and projector: (I, 3, H, W) -> (I, P, D).
+    """Pictures through tower and projector: (I, 3, H, W) -> (I, P, D)."""
+    features = select_features(network, pixel_values)
+    projected: Tensor = network.model.multi_modal_projector(features)
+    return projected
+
+
+def select_features(network: Any, pixel_values: Tensor) -> Tensor:  # noqa: ANN401
+    """What the projector reads of pictures: (I, 3, H, W) -> (I, P, width of the tower).
 
     Source: ``get_image_features`` of transformers' LLaVA classes.
     """
@@ -81,10 +88,7 @@ def project(network: Any, pixel_values: Tensor) -> Tensor:  # noqa: ANN401
     ).hidden_states
     layers = [layer] if isinstance(layer, int) else layer
     features = torch.cat([states[index] for index in layers], dim=-1)
-    if config.vision_feature_select_strategy == "default":
-        features = features[:, 1:]
-    projected: Tensor = network.model.multi_modal_projector(features)
-    return projected
+    return features[:, 1:] if config.vision_feature_select_strategy == "default" else features
 
 
 def check_size(processor: Any, size_px: int) -> None:  # noqa: ANN401

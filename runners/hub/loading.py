@@ -1,6 +1,7 @@
 """Checkpoints in transformers' layout onto transformers' classes; what does not fit is refused."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -42,14 +43,14 @@ def load_hub_checkpoint(directory: Path, architecture: str, options: LoadOptions
     parts = ARCHITECTURES[architecture]
     config = _read_config(directory, parts)
     tokenizer = load_tokenizer(directory)
-    network, report = _load_network(directory, parts, config, options)
+    network, report = _load_network(directory, parts, config, _with_masks(parts, options))
     loaded = Loaded(directory, network, tokenizer, options.vision_chunk)
-    vision = parts.vision(loaded)
     return HubModel(
         network=network,
         tokenizer=tokenizer,
         template=find_template(directory, tokenizer, parts.default_template),
-        vision=vision,
+        clip_template=parts.clip_template,
+        vision=parts.vision(loaded),
         decoder=parts.decoder(network, getattr(network.model, parts.decoder_name)),
         report=report,
     )
@@ -83,6 +84,17 @@ def _load_network(
     check_report(loaded)
     _check_quantised(network)
     return network, plan.finish(network, parts.network)
+
+
+def _with_masks(parts: Architecture, options: LoadOptions) -> LoadOptions:
+    """The options, without flash-attn where attention needs masks that it does not know."""
+    if not parts.masks_pictures or options.attention in ("sdpa", "eager"):
+        return options
+    if options.attention == "flash_attention_2":
+        raise WeightsError(
+            f"{parts.network} masks its pictures, which flash-attn cannot; use sdpa or auto"
+        )
+    return replace(options, attention="sdpa")
 
 
 def _read_config(directory: Path, parts: Architecture) -> Any:  # noqa: ANN401

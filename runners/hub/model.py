@@ -28,6 +28,7 @@ class HubModel:
         network: transformers' model, for whoever looks into it.
         tokenizer: transformers' fast tokenizer of the checkpoint.
         template: In Jinja.
+        clip_template: For conversations with clips, where it is another one.
         vision: Shows pictures and clips.
         decoder: Reads and answers.
         report: What was loaded.
@@ -39,6 +40,7 @@ class HubModel:
         network: Any,  # noqa: ANN401 - transformers is untyped here
         tokenizer: PreTrainedTokenizerFast,
         template: str,
+        clip_template: str | None,
         vision: Vision,
         decoder: Decoder,
         report: LoadReport,
@@ -53,7 +55,7 @@ class HubModel:
         self.vocab_size: int = decoder.config.vocab_size
         self.kv_bytes_per_token = report.need.kv_bytes_per_token
         self.eos_token_ids = _eos_token_ids(network.generation_config, tokenizer)
-        self._template = ChatTemplate(tokenizer, template, vision)
+        self._template = ChatTemplate(tokenizer, template, vision, clip_source=clip_template)
         self._chat_tokenizer = ChatTokenizer(tokenizer, template, vision.visual_token)
         self._vision = vision
         self._decoder = decoder

@@ -94,9 +94,9 @@ def answer(path: Path, messages: Sequence[ChatMessage], num_tokens: int) -> Refe
 def prepare(path: Path, messages: Sequence[ChatMessage]) -> BatchFeature:
     """The inputs that the checkpoint's own processor makes of a conversation."""
     clips = [part.clip for m in messages for part in m.parts if isinstance(part, VideoPart)]
-    kwargs: dict[str, Any] = {"return_tensors": "pt"}
+    kwargs: dict[str, Any] = {}
     if clips:
-        kwargs["videos_kwargs"] = {
+        kwargs |= {
             "do_sample_frames": False,
             "video_metadata": [metadata(clip) for clip in clips],
         }
@@ -105,6 +105,7 @@ def prepare(path: Path, messages: Sequence[ChatMessage]) -> BatchFeature:
         add_generation_prompt=True,
         tokenize=True,
         return_dict=True,
+        return_tensors="pt",
         processor_kwargs=kwargs,
     )
     return inputs

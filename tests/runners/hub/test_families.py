@@ -65,7 +65,7 @@ async def test_answers_are_those_of_generate(family: Family, path: Path, model: 
     tokenizer = model.tokenizer.backend_tokenizer
     async with running(path) as runner:
         for name, messages in CONVERSATIONS.items():
-            if name in ("clip", "both") and not family.knows_video:
+            if not family.takes(name):
                 continue
             theirs = reference.answer(path, messages, NUM_TOKENS)
             deltas = await ask(runner, messages)
@@ -80,7 +80,7 @@ async def test_answers_are_those_of_generate(family: Family, path: Path, model: 
 
 def test_prompts_have_the_ids_of_the_processor(family: Family, path: Path, model: HubModel) -> None:
     for name, messages in CONVERSATIONS.items():
-        if name in ("clip", "both") and not family.knows_video:
+        if not family.takes(name):
             continue
         theirs = reference.prepare(path, messages)["input_ids"][0].tolist()
         prompt = model.plan(messages)

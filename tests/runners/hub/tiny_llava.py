@@ -9,6 +9,8 @@ from transformers import (
     LlamaTokenizer,
     LlavaConfig,
     LlavaForConditionalGeneration,
+    LlavaNextVideoConfig,
+    LlavaNextVideoForConditionalGeneration,
     LlavaOnevisionConfig,
     LlavaOnevisionForConditionalGeneration,
     Qwen2Config,
@@ -29,6 +31,7 @@ TEXT_SIZES = {
     "num_key_value_heads": 1,
     "vocab_size": 640,
 }
+SHAPES = [(1, 2), (2, 1), (2, 2), (3, 1), (1, 3)]  # of tiles, in LLaVA-NeXT
 GENERATION = {"do_sample": True, "temperature": 0.7, "top_p": 0.8, "repetition_penalty": 1.05}
 
 LLAVA_TEMPLATE = (
@@ -57,6 +60,14 @@ ONEVISION_TEMPLATE = (
     "{% generation %}{{ '\n' + content['text'] }}{% endgeneration %}{% endfor %}{% endif %}"
     "{{'<|im_end|>'}}{% endfor %}"
     "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
+)
+
+
+NEXT_VIDEO_TEMPLATE = LLAVA_TEMPLATE.replace(
+    "{# Render all text next #}",
+    "{# Render all video next #}"
+    "{% for content in message['content'] | selectattr('type', 'equalto', 'video') %}"
+    "{{ '<video>\n' }}{% endfor %}{# Render all text next #}",
 )
 
 
@@ -133,6 +144,37 @@ def llava_15(directory: Path, *, template: str | None = LLAVA_TEMPLATE) -> Path:
     }
     network = LlavaForConditionalGeneration(config)
     return write_checkpoint(directory, network, tokenizer, files, llava_name, template)
+
+
+def next_video(directory: Path) -> Path:
+    """A tiny LLaVA-NeXT-Video-7B-hf."""
+    tokenizer = vicuna_tokenizer("<video>", "<image>")
+    side = 56
+    pinpoints = [[side * rows, side * columns] for rows, columns in SHAPES]
+    config = LlavaNextVideoConfig(
+        vision_config=clip_tower(side),
+        text_config=LlamaConfig(**TEXT_SIZES, max_position_embeddings=1024),
+        image_token_index=tokenizer.convert_tokens_to_ids("<image>"),
+        video_token_index=tokenizer.convert_tokens_to_ids("<video>"),
+        image_grid_pinpoints=pinpoints,
+    )
+    files: dict[str, dict[str, Any]] = {
+        "preprocessor_config.json": squaring(side)
+        | {"image_grid_pinpoints": pinpoints, "image_processor_type": "LlavaNextImageProcessor"},
+        "video_preprocessor_config.json": squaring(side)
+        | {"video_processor_type": "LlavaNextVideoVideoProcessor"},
+        "processor_config.json": {
+            "image_token": "<image>",
+            "num_additional_image_tokens": 1,
+            "patch_size": 14,
+            "processor_class": "LlavaNextVideoProcessor",
+            "video_token": "<video>",
+            "vision_feature_select_strategy": "default",
+        },
+        "generation_config.json": GENERATION | {"bos_token_id": 1, "eos_token_id": 2},
+    }
+    network = LlavaNextVideoForConditionalGeneration(config)
+    return write_checkpoint(directory, network, tokenizer, files, llava_name, NEXT_VIDEO_TEMPLATE)
 
 
 def qwen_tokenizer(*extra: str) -> Qwen2Tokenizer:

@@ -1,0 +1,62 @@
+"""SmolVLM's crops and words."""
+
+import numpy as np
+import pytest
+import torch
+from num2words import num2words
+from PIL import Image
+from torch import Tensor
+
+from contracts.errors import WeightsError
+from runners.hub.checkpoint import load_image_processor
+from runners.hub.number_words import in_words
+from runners.hub.smolvlm import MemberVisual, Together, _edge, rows_and_columns
+from tests.runners.hub.conftest import CheckpointOf, LoadFamily
+from tests.runners.hub.families import FAMILIES
+from tests.runners.hub.media import clip, picture, user
+
+(SMOLVLM,) = [family for family in FAMILIES if family.name == "smolvlm"]
+
+
+def test_numbers_are_said_as_num2words_says_them() -> None:
+    for number in [*range(1100), 1999, 2000, 12_345, 100_000, 999_999]:
+        assert in_words(number) == num2words(number)
+
+
+def test_pictures_are_cut_as_transformers_cuts_them(checkpoint_of: CheckpointOf) -> None:
+    processor = load_image_processor(checkpoint_of(SMOLVLM))
+    sizes = np.random.default_rng(4).integers(1, 400, (200, 2)).tolist()
+    for height, width in [*sizes, (128, 128), (64, 128), (33, 128), (1, 400), (400, 1)]:
+        shown = processor(
+            [[Image.new("RGB", (width, height))]], return_row_col_info=True, return_tensors="pt"
+        )
+        expected = (shown["rows"][0][0], shown["cols"][0][0])
+        assert rows_and_columns((height, width), 128, 32) == expected, (height, width)
+
+
+def test_members_are_looked_at_together_and_forgotten() -> None:
+    together, looks = Together(), list[int]()
+
+    def compute() -> list[Tensor]:
+        looks.append(1)
+        return [torch.full((1,), float(index)) for index in range(3)]
+
+    assert [float(together.take(index, compute)) for index in range(3)] == [0, 1, 2]
+    assert len(looks) == 1
+    assert float(together.take(1, compute)) == 1
+    assert len(looks) == 2
+
+
+def test_crops_of_one_picture_share_one_look(load: LoadFamily) -> None:
+    model = load(SMOLVLM)
+    visuals = model.plan((user(picture(90, 50), clip(3)),)).visuals
+    assert all(isinstance(visual, MemberVisual) for visual in visuals)
+    looks = {visual.together for visual in visuals if isinstance(visual, MemberVisual)}
+    assert len(looks) == 2
+    assert len(visuals) == 4 * 3 + 1 + 3
+
+
+@pytest.mark.parametrize("size", [{"height": 9, "width": 9}, {"longest_edge": 5000}])
+def test_sizes_that_are_not_known_are_refused(size: dict[str, int]) -> None:
+    with pytest.raises(WeightsError, match="expected a longest_edge"):
+        _edge(size, "size")
