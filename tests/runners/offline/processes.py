@@ -5,6 +5,7 @@ They are forked by a server that has imported, and not used, what a run imports.
 
 import multiprocessing
 import os
+import signal
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -45,17 +46,19 @@ def _process(process: ForkServerProcess) -> Iterator[ForkServerProcess]:
 
 
 def _batch(arguments: Sequence[str], log: Path) -> None:
-    _write_to(log)
+    _as_in_a_terminal(log)
     sys.exit(main(arguments))
 
 
 def _ask_endlessly(log: Path) -> None:
-    _write_to(log)
+    _as_in_a_terminal(log)
     with LLM() as llm:
         llm.generate(["Hello!"] * 100_000, SamplingParams(max_tokens=4))
 
 
-def _write_to(log: Path) -> None:
+def _as_in_a_terminal(log: Path) -> None:
+    """Write to the log and listen to Ctrl-C, which a job in the background ignores."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     with log.open("ab") as file:
         os.dup2(file.fileno(), sys.stdout.fileno())
         os.dup2(file.fileno(), sys.stderr.fileno())
