@@ -89,7 +89,7 @@ class ChatTemplate:
                 content += said.frames(part.clip)
             else:
                 content.append(said.clip(part.clip))
-        return content
+        return content or [said.text("")]  # templates look at the first part
 
     def _rendered(self, conversation: list[Message], source: str) -> str:
         try:

@@ -16,6 +16,7 @@ from transformers.models.gemma3.modeling_gemma3 import create_masks_for_vision_m
 from contracts.errors import UnsupportedValue
 from contracts.media import U8, Clip
 from llava_custom import Embedded, Prompt, Visual
+from llava_custom.placement import input_device
 from runners.hub.checkpoint import Loaded, load_image_processor
 from runners.hub.decoder import Decoder
 from runners.hub.llava import check_size
@@ -60,9 +61,10 @@ class Gemma3Vision:
         """Tokens (I, T, D) of pictures (H, W, 3)."""
         images = [Image.fromarray(rgb) for rgb in pictures]
         pixels = self._processor(images, do_pan_and_scan=False, return_tensors="pt").pixel_values
-        network = self._loaded.network
-        tokens: Tensor = network.model.get_image_features(
-            pixels.to(network.device, network.dtype), return_dict=True
+        model = self._loaded.network.model
+        device, dtype = input_device(model.vision_tower), model.vision_tower.dtype
+        tokens: Tensor = model.get_image_features(
+            pixels.to(device, dtype), return_dict=True
         ).pooler_output
         return tokens
 

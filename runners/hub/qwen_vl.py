@@ -12,6 +12,7 @@ from torch import Tensor
 
 from contracts.media import U8, Clip
 from llava_custom import Visual
+from llava_custom.placement import input_device
 from runners.hub.checkpoint import Loaded, load_image_processor, read_video_settings
 from runners.hub.frames import CLIP_MEAN, CLIP_STD, FrameScale
 from runners.hub.mrope import GridVisual
@@ -152,8 +153,9 @@ class QwenVision:
         """Rows of patches through the tower, (T, D); the grid is one of tokens."""
         tower, merge = self._loaded.network.model.visual, self.clips.sizes.merge
         steps, rows, columns = grid_thw
-        grid = torch.tensor([[steps, rows * merge, columns * merge]], device=tower.device)
-        return self.tokens(tower(patches.to(tower.device, tower.dtype), grid_thw=grid))
+        device = input_device(tower)
+        grid = torch.tensor([[steps, rows * merge, columns * merge]], device=device)
+        return self.tokens(tower(patches.to(device, tower.dtype), grid_thw=grid))
 
     def tokens(self, seen: Any) -> Tensor:  # noqa: ANN401 - transformers is untyped here
         """What the tower gives as tokens, (T, D)."""

@@ -22,6 +22,7 @@ from transformers.models.smolvlm.processing_smolvlm import (
 from contracts.errors import WeightsError
 from contracts.media import U8, Clip
 from llava_custom import Visual
+from llava_custom.placement import input_device
 from runners.hub.checkpoint import Loaded, load_image_processor, read_video_settings
 from runners.hub.frames import HALF, FrameScale, stacked
 from runners.hub.number_words import in_words
@@ -162,9 +163,9 @@ class SmolVision:
 
     def _see(self, pixel_values: Tensor) -> Tensor:
         """Pictures (I, 3, S, S) as tokens, (I, T, D)."""
-        network = self._loaded.network
-        pixels = pixel_values.to(network.device, network.dtype)[None]
-        (tokens,) = network.model.get_image_features(pixels, return_dict=True).pooler_output
+        model = self._loaded.network.model
+        pixels = pixel_values.to(input_device(model.vision_model), model.dtype)[None]
+        (tokens,) = model.get_image_features(pixels, return_dict=True).pooler_output
         found: Tensor = tokens.unflatten(0, (len(pixel_values), -1))
         return found
 

@@ -67,6 +67,11 @@ def test_no_words_are_control_tokens(model: HubModel, text: str) -> None:
     assert num_controls(text) == num_controls("hello")
 
 
+def test_a_message_may_be_empty(model: HubModel) -> None:
+    silent = ChatMessage("assistant", ())
+    assert model.plan((user("Hi"), silent, user("Hello?"))).tokens.text > 0
+
+
 def test_words_split_over_parts_are_no_control_token(model: HubModel) -> None:
     assert not model.plan((user("<ima", "ge>"),)).visuals
     (still,) = (user("<ima", picture(30, 30), "ge>", "<image>"),)

@@ -64,6 +64,7 @@ async def ask(
 async def test_answers_are_those_of_generate(family: Family, path: Path, model: HubModel) -> None:
     tokenizer = model.tokenizer.backend_tokenizer
     async with running(path) as runner:
+        assert runner.require_card().knows_video == family.knows_video
         for name, messages in CONVERSATIONS.items():
             if not family.takes(name):
                 continue
