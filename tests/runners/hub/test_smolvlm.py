@@ -6,11 +6,12 @@ import torch
 from num2words import num2words
 from PIL import Image
 from torch import Tensor
+from transformers.models.smolvlm.image_processing_pil_smolvlm import get_resize_output_image_size
 
 from contracts.errors import WeightsError
 from runners.hub.checkpoint import load_image_processor
 from runners.hub.number_words import in_words
-from runners.hub.smolvlm import MemberVisual, Together, _edge, rows_and_columns
+from runners.hub.smolvlm import MemberVisual, Together, _edge, rows_and_columns, with_longest_edge
 from tests.runners.hub.conftest import CheckpointOf, LoadFamily
 from tests.runners.hub.families import FAMILIES
 from tests.runners.hub.media import clip, picture, user
@@ -32,6 +33,12 @@ def test_pictures_are_cut_as_transformers_cuts_them(checkpoint_of: CheckpointOf)
         )
         expected = (shown["rows"][0][0], shown["cols"][0][0])
         assert rows_and_columns((height, width), 128, 32) == expected, (height, width)
+
+
+def test_sizes_are_those_of_transformers() -> None:
+    for height, width in np.random.default_rng(5).integers(1, 3000, (300, 2)).tolist():
+        expected = get_resize_output_image_size(np.empty((3, height, width)), 512)
+        assert with_longest_edge((height, width), 512) == expected, (height, width)
 
 
 def test_members_are_looked_at_together_and_forgotten() -> None:
