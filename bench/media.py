@@ -80,8 +80,13 @@ def measured(
     started_s, started_cpu_s = time.perf_counter(), self_cpu_s()
     frames = sample(path, indices)
     wall_s, cpu_s = time.perf_counter() - started_s, self_cpu_s() - started_cpu_s
-    peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return Run(wall_s, cpu_s, peak_mb, len(frames), count_exact(frames, indices))
+    return Run(wall_s, cpu_s, own_peak_mb(), len(frames), count_exact(frames, indices))
+
+
+def own_peak_mb() -> float:
+    """Largest resident size of this process; getrusage would count its parent's before exec."""
+    status = Path("/proc/self/status").read_text()
+    return int(status.partition("VmHWM:")[2].split()[0]) / 1024
 
 
 def count_exact(frames: Sequence[U8] | U8, indices: list[int]) -> int:
