@@ -17,7 +17,8 @@ from contracts.generation import GenerationRequest, SamplingParams, TokenDelta
 from contracts.media import Clip, Frame
 from llava_custom import VisionLanguageModel
 from llava_custom.device_memory import is_out_of_memory
-from runners.engine import Engine, Job
+from runners.engine import Engine
+from runners.jobs import Job
 
 TIME_OUT_S = 300
 QUESTION = "Describe what happens in this video, and when."

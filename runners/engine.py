@@ -11,57 +11,24 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 from transformers import DynamicCache
 
 from contracts.errors import QueueFull, RunnerError, ServiceError, ShuttingDown
-from contracts.generation import GenerationRequest, Timings, TokenDelta, Usage
-from llava_custom import Embedded, Prompt, Stopped
+from contracts.generation import Timings, TokenDelta, Usage
+from llava_custom import Embedded, Stopped
 from llava_custom.device_memory import is_out_of_memory, release
 from runners.family import ModelFamily
+from runners.jobs import Job
 from runners.sequence import Sequence
 from runners.shortage import out_of_memory
 
 logger = logging.getLogger(__name__)
 
 PREFILL_CHUNK = 2048  # tokens between two looks at whether the client is still there
-
-Listener = Callable[[TokenDelta | ServiceError | None], None]
-
-
-@dataclass(slots=True, eq=False)
-class Job:
-    """A request on its way through the engine.
-
-    Attributes:
-        listener: Called on the device thread with each delta, then ``None``, or with one error.
-        max_tokens: Tokens each choice may have, the context considered.
-        submitted_s: On the clock of ``time.monotonic``.
-        has_answered: Whether a part of an answer was handed out.
-        is_second_try: Whether it ran out of memory once, and began again.
-    """
-
-    request: GenerationRequest
-    prompt: Prompt
-    max_tokens: int
-    listener: Listener
-    submitted_s: float = field(default_factory=time.monotonic)
-    has_answered: bool = field(default=False, init=False)
-    is_second_try: bool = field(default=False, init=False)
-    _cancelled: threading.Event = field(default_factory=threading.Event, init=False)
-
-    def cancel(self) -> None:
-        """Nobody listens any more; the work ends within one step."""
-        self._cancelled.set()
-
-    @property
-    def is_cancelled(self) -> bool:
-        """Whether the listener left."""
-        return self._cancelled.is_set()
 
 
 @dataclass(slots=True, eq=False)

@@ -33,8 +33,9 @@ from contracts.generation import (
 )
 from contracts.settings import Settings
 from llava_custom import LoadOptions, Prompt
-from runners.engine import Engine, Job
+from runners.engine import Engine
 from runners.family import ModelFamily
+from runners.jobs import Job
 from runners.loading import check_model, load_model
 
 logger = logging.getLogger(__name__)

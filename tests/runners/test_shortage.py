@@ -19,7 +19,8 @@ from contracts.chat import ChatMessage, TextPart
 from contracts.errors import OutOfMemory, RunnerError, ServiceError
 from contracts.generation import GenerationRequest, PromptTokens, SamplingParams, TokenDelta
 from llava_custom import Embedded, LoadOptions, VisionLanguageModel, load_checkpoint
-from runners.engine import Engine, Job
+from runners.engine import Engine
+from runners.jobs import Job
 from runners.shortage import out_of_memory
 
 ROOT = Path(__file__).resolve().parents[2]
