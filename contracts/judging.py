@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass
 from typing import Protocol
 
+from contracts.errors import RequestError
 from contracts.media import Clip
 
 
@@ -12,11 +13,22 @@ class JudgeRequest:
     """Questions about one clip; each is answered as if it were the only one.
 
     ``deadline_s`` is on the clock of ``time.monotonic``.
+
+    Raises:
+        RequestError: There is no question, or a blank one.
     """
 
     clip: Clip
     questions: tuple[str, ...]
     deadline_s: float = math.inf
+
+    def __post_init__(self) -> None:
+        if not self.questions:
+            raise RequestError("expected at least one question, got none", param="questions")
+        for index, question in enumerate(self.questions):
+            if not question.strip():
+                message = f"expected a question, got blank text as number {index + 1}; write one"
+                raise RequestError(message, param=f"questions[{index}]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +52,6 @@ class Judge(Protocol):
 
         Raises:
             ModelLoading, ModelUnavailable, ShuttingDown, QueueFull: Nothing was judged.
-            ContextLengthExceeded, RequestTimeout: Likewise.
+            ContextLengthExceeded, OutOfMemory, RequestTimeout: Likewise.
         """
         ...

@@ -12,6 +12,7 @@ import threading
 import time
 from collections import deque
 from dataclasses import dataclass, replace
+from functools import cached_property, partial
 
 import torch
 from torch import Tensor
@@ -22,13 +23,16 @@ from contracts.generation import Timings, TokenDelta, Usage
 from llava_custom import Embedded, Stopped
 from llava_custom.device_memory import is_out_of_memory, release
 from runners.family import ModelFamily
-from runners.jobs import Job
+from runners.jobs import Job, JudgeJob
+from runners.judging import YesNo, last_logits
 from runners.sequence import Sequence
 from runners.shortage import out_of_memory
 
 logger = logging.getLogger(__name__)
 
 PREFILL_CHUNK = 2048  # tokens between two looks at whether the client is still there
+
+AnyJob = Job | JudgeJob
 
 
 @dataclass(slots=True, eq=False)
@@ -78,7 +82,7 @@ class Engine:
     def __init__(self, model: ModelFamily, *, max_waiting: int) -> None:
         self._model = model
         self._max_waiting = max_waiting
-        self._waiting: deque[Job] = deque()
+        self._waiting: deque[AnyJob] = deque()
         self._changed = threading.Condition()
         self._is_closing = False
         self._batch: Batch | None = None
@@ -86,7 +90,7 @@ class Engine:
         self._admitted_s = self._turned_s
         self._mean_job_s = 1.0
 
-    def submit(self, job: Job) -> None:
+    def submit(self, job: AnyJob) -> None:
         """Queue a job.
 
         Raises:
@@ -139,11 +143,11 @@ class Engine:
         if self._batch is None:
             self._mean_job_s += 0.2 * (time.monotonic() - self._admitted_s - self._mean_job_s)
 
-    def _step(self, job: Job) -> bool:
+    def _step(self, job: AnyJob) -> bool:
         """Admit the job, or advance its batch; false when the device ran out of memory."""
         batch, self._batch = self._batch, None
         try:
-            self._batch = self._advance(batch) if batch else self._admit(job)
+            self._batch = self._advance(batch) if batch else self._begin(job)
         except Stopped:
             if not job.is_cancelled:
                 job.listener(_stopping())
@@ -152,72 +156,99 @@ class Engine:
         except Exception as exc:
             if is_out_of_memory(exc):
                 return False
-            logger.exception("%s: a step failed (server_error)", job.request.request_id)
+            logger.exception("%s: a step failed (server_error)", job.name)
             job.listener(RunnerError("the engine failed on this request"))
         return True
 
-    def _run_short(self, job: Job) -> None:
+    def _run_short(self, job: AnyJob) -> None:
         """Begin a job again that has handed out nothing yet, once; else refuse it.
 
         The step's frames are gone by now, and with them the references to its tensors.
         """
         release(self._model.device)
-        request_id = job.request.request_id
         if not job.has_answered and not job.is_second_try:
-            logger.warning("%s: out of memory, trying once more", request_id)
+            logger.warning("%s: out of memory, trying once more", job.name)
             job.is_second_try = True
             with self._changed:
                 self._waiting.appendleft(job)
             return
-        logger.warning("%s: out of memory, refused (out_of_memory)", request_id)
+        logger.warning("%s: out of memory, refused (out_of_memory)", job.name)
         job.listener(
             out_of_memory(
                 job.prompt.tokens,
-                num_choices=job.request.sampling.num_choices,
+                num_choices=job.num_choices,
                 kv_bytes_per_token=self._model.kv_bytes_per_token,
                 device=self._model.device,
             )
         )
 
-    def _next_job(self) -> Job | None:
+    def _next_job(self) -> AnyJob | None:
         with self._changed:
             return self._waiting.popleft() if self._waiting else None
 
     def _refuse_the_rest(self) -> None:
-        jobs = [*([self._batch.job] if self._batch else []), *self._waiting]
+        jobs: list[AnyJob] = [*([self._batch.job] if self._batch else []), *self._waiting]
         self._batch = None
         self._waiting.clear()
         for job in jobs:
             job.listener(_stopping())
 
-    def _should_stop(self, job: Job) -> bool:
+    def _should_stop(self, job: AnyJob) -> bool:
         return job.is_cancelled or self._is_closing
 
-    def _admit(self, job: Job) -> Batch | None:
-        """Encode the job's media, prefill its prompt once, hand out the first tokens."""
-        self._admitted_s = began_s = time.monotonic()
+    def _begin(self, job: AnyJob) -> Batch | None:
+        """Admit an answer, or judge from beginning to end: one step, for it draws no token."""
+        self._admitted_s = time.monotonic()
         if self._should_stop(job):
             raise Stopped
-        timings = Timings(queue_s=began_s - job.submitted_s)
-        if not job.is_second_try:
-            job.listener(TokenDelta(usage=Usage(job.prompt.tokens), timings=timings))
-        blocks = [
+        if isinstance(job, Job):
+            return self._admit(job)
+        self._judge(job)
+        return None
+
+    def _judge(self, job: JudgeJob) -> None:
+        """Encode the clip once, prefill what the questions share once, then each one's rest."""
+        answers = self._yes_no  # before any work: a tokenizer may have none
+        blocks = self._encode(job)
+        judgements = []
+        for logits in last_logits(self._model, job.prompts, blocks, partial(self._prefill, job)):
+            if self._should_stop(job):
+                raise Stopped
+            self._turned_s = time.monotonic()
+            judgements.append(answers.judgement(logits[0], known_mass=job.known_mass))
+        job.listener(judgements)
+
+    @cached_property
+    def _yes_no(self) -> YesNo:
+        return YesNo.of(self._model.tokenizer.backend_tokenizer)
+
+    def _encode(self, job: AnyJob) -> list[Tensor]:
+        """The visual tokens (T, D) of each of the job's media."""
+        return [
             self._model.encode(visual, lambda: self._should_stop(job))
             for visual in job.prompt.visuals
         ]
+
+    def _admit(self, job: Job) -> Batch | None:
+        """Encode the job's media, prefill its prompt once, hand out the first tokens."""
+        began_s = self._admitted_s
+        timings = Timings(queue_s=began_s - job.submitted_s)
+        if not job.is_second_try:
+            job.listener(TokenDelta(usage=Usage(job.prompt.tokens), timings=timings))
+        blocks = self._encode(job)
         encoded_s = time.monotonic()
         embedded, kv_cache = self._model.embed(job.prompt, blocks), self._model.new_kv_cache()
         logits = self._prefill(job, embedded, kv_cache)
         prefilled_s = time.monotonic()
         timings = replace(timings, encode_s=encoded_s - began_s, prefill_s=prefilled_s - encoded_s)
-        num_choices = job.request.sampling.num_choices
+        num_choices = job.num_choices
         if num_choices > 1:
             kv_cache.batch_repeat_interleave(num_choices)
         first_position = embedded.next_position
         batch = Batch(job, kv_cache, self._sequences(job), first_position, timings, prefilled_s)
         return self._hand_out(batch, logits.expand(num_choices, -1))
 
-    def _prefill(self, job: Job, embedded: Embedded, kv_cache: DynamicCache) -> Tensor:
+    def _prefill(self, job: AnyJob, embedded: Embedded, kv_cache: DynamicCache) -> Tensor:
         """Logits (1, V) after the prompt, read in bounded stretches."""
         chunk_size = PREFILL_CHUNK // 4 if job.is_second_try else PREFILL_CHUNK
         first, *rest = embedded.split(chunk_size)

@@ -4,7 +4,7 @@ Not thread-safe: one event loop.
 """
 
 from collections import deque
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Iterable, Sequence
 
 from contracts.chat import ChatMessage, ImagePart, VideoPart
 from contracts.errors import ModelLoading
@@ -20,6 +20,7 @@ from contracts.generation import (
     TokenLogprob,
     Usage,
 )
+from contracts.judging import Judgement, JudgeRequest
 from contracts.media import FramePolicy
 
 CARD = ModelCard(root="scripted", context_length=4096, frame_policy=FramePolicy(num_frames=8))
@@ -30,15 +31,28 @@ class ScriptedRunner:
 
     Every piece counts as one token. All choices of a request say the same.
 
+    Args:
+        replies: One for each request.
+        card: What is served; ``None`` is loading for ever.
+        judgements: For each request to judge, one for each of its questions.
+
     Attributes:
         requests: What was asked, in order.
+        judge_requests: What was to be judged, in order.
         num_closed_early: Answers whose reader left before the end.
     """
 
-    def __init__(self, *replies: Iterable[str], card: ModelCard | None = CARD) -> None:
+    def __init__(
+        self,
+        *replies: Iterable[str],
+        card: ModelCard | None = CARD,
+        judgements: Iterable[Sequence[Judgement]] = (),
+    ) -> None:
         self.card = card
         self.requests: list[GenerationRequest] = []
+        self.judge_requests: list[JudgeRequest] = []
         self.num_closed_early = 0
+        self._judgements = deque(judgements)
         self._replies = deque(replies)
 
     @property
@@ -66,6 +80,14 @@ class ScriptedRunner:
             image=sum(isinstance(part, ImagePart) for part in parts),
             video=sum(len(part.clip.frames) for part in parts if isinstance(part, VideoPart)),
         )
+
+    async def judge(self, request: JudgeRequest) -> list[Judgement]:
+        """Hand out the next judgements; as many as there are questions."""
+        self.require_card()
+        self.judge_requests.append(request)
+        judgements = list(self._judgements.popleft())
+        assert len(judgements) == len(request.questions), "the script has others in mind"
+        return judgements
 
     async def generate(self, request: GenerationRequest) -> AsyncGenerator[TokenDelta, None]:
         """Say the next reply."""

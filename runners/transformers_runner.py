@@ -10,11 +10,11 @@ import threading
 import time
 from collections.abc import AsyncGenerator, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Literal
+from typing import Literal, TypeVar
 
 import torch
 
-from contracts.chat import ChatMessage
+from contracts.chat import ChatMessage, TextPart, VideoPart
 from contracts.errors import (
     ContextLengthExceeded,
     ModelLoading,
@@ -31,11 +31,12 @@ from contracts.generation import (
     SamplingParams,
     TokenDelta,
 )
+from contracts.judging import Judgement, JudgeRequest
 from contracts.settings import Settings
 from llava_custom import LoadOptions, Prompt
 from runners.engine import Engine
 from runners.family import ModelFamily
-from runners.jobs import Job
+from runners.jobs import Job, JudgeJob
 from runners.loading import check_model, load_model
 
 logger = logging.getLogger(__name__)
@@ -43,11 +44,11 @@ logger = logging.getLogger(__name__)
 MAX_TURN_S = 30  # an engine that has not turned for so long is not ready
 JOIN_S = 30  # how long close waits for the step that is running
 
-Item = TokenDelta | ServiceError | None
+Item = TypeVar("Item")
 
 
 class TransformersRunner:
-    """A ``ModelRunner`` that computes here.
+    """A ``ModelRunner`` and a ``Judge`` that computes here.
 
     Args:
         settings: Which checkpoint, how to load it, how many may wait.
@@ -106,7 +107,7 @@ class TransformersRunner:
         _check_token_ids(request.sampling, model.vocab_size)
         prompt = await self._plan(model, request.messages)
         room = _room(prompt.tokens, model.context_length)
-        items: asyncio.Queue[Item] = asyncio.Queue()
+        items: asyncio.Queue[TokenDelta | ServiceError | None] = asyncio.Queue()
         job = Job(request, prompt, min(request.sampling.max_tokens, room), _listener(items))
         assert self._engine is not None  # set before the model is
         self._engine.submit(job)
@@ -117,6 +118,24 @@ class TransformersRunner:
                 yield item
         finally:
             job.cancel()
+
+    async def judge(self, request: JudgeRequest) -> list[Judgement]:
+        """Judge a clip; see ``Judge``."""
+        model = self._loaded()
+        prompts = [await self._plan(model, _ask(request, text)) for text in request.questions]
+        for prompt in prompts:
+            _room(prompt.tokens, model.context_length)
+        items: asyncio.Queue[list[Judgement] | ServiceError] = asyncio.Queue()
+        job = JudgeJob(tuple(prompts), self._settings.known_mass, _listener(items))
+        assert self._engine is not None  # set before the model is
+        self._engine.submit(job)
+        try:
+            item = await _next_before(request.deadline_s, items)
+        finally:
+            job.cancel()
+        if isinstance(item, ServiceError):
+            raise item
+        return item
 
     def _card_of(self, model: ModelFamily) -> ModelCard:
         return ModelCard(
@@ -160,6 +179,10 @@ class TransformersRunner:
         self._model = model
         if not self._is_closing.is_set():
             self._engine.run()
+
+
+def _ask(request: JudgeRequest, question: str) -> tuple[ChatMessage, ...]:
+    return (ChatMessage("user", (VideoPart(request.clip), TextPart(question))),)
 
 
 def _listener(items: "asyncio.Queue[Item]") -> Callable[[Item], None]:
