@@ -107,7 +107,7 @@ class Capture:
             connection.close()
         if self.wait(0):
             return None
-        if not facts.is_recording:
+        if not facts.is_finite:
             raise SourceEnded("the source ended the connection")
         if num_kept == 0:
             raise SourceUnsupported("the recording has no picture that can be decoded")
@@ -122,7 +122,7 @@ class Capture:
         playback = Playback()
         num_kept = 0
         for packet in connection.packets():
-            if connection.facts.is_recording and self._pace(playback, packet):
+            if connection.facts.is_paced and self._pace(playback, packet):
                 break
             if self.wait(0):
                 break

@@ -3,6 +3,7 @@
 import threading
 from dataclasses import dataclass
 
+from live.stop_signal import StopSignal
 from live.tracker import Tracker
 
 SWITCHED_OFF = "switched off"
@@ -18,7 +19,7 @@ class CaptureRun:
     """
 
     tracker: Tracker
-    stop: threading.Event
+    stop: StopSignal
     thread: threading.Thread | None
     previous: threading.Thread | None
 

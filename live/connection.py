@@ -18,12 +18,14 @@ class SourceFacts:
     Attributes:
         codec: FFmpeg's name.
         declared_fps: Frames per second, if it says.
-        is_recording: Whether its packets come as fast as they are read, and end for good.
+        is_paced: Whether its packets come faster than they are shown, and have to wait.
+        is_finite: Whether their end is the end, and no fault.
     """
 
     codec: str
     declared_fps: float | None
-    is_recording: bool
+    is_paced: bool = False
+    is_finite: bool = False
 
 
 class Connection(Protocol):
@@ -35,7 +37,7 @@ class Connection(Protocol):
     def packets(self) -> Iterator[VideoPacket]:
         """What the source sends, in order of decoding, as it comes.
 
-        Ends when a recording is played out, or when the capture is told to stop: that is looked for
+        Ends when the source does, or when the capture is told to stop: that is looked for
         at least once a second.
 
         Raises:

@@ -5,7 +5,7 @@ two such spans the capture looks whether it is to stop, and how long the source 
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import av
@@ -18,6 +18,7 @@ from av.video.stream import VideoStream
 from contracts.errors import SourceStalled, SourceUnsupported
 from live.av_errors import source_error
 from live.connection import SourceFacts, VideoPacket
+from live.stop_signal import StopSignal
 
 READ_SPAN_S = 1.0
 MAX_PIXELS = 35_389_440  # 8192x4320
@@ -31,14 +32,14 @@ class ContainerConnection:
 
     Attributes:
         silence_s: How long the source may say nothing.
-        is_stopping: Whether the capture is to stop.
+        stop: Whether the capture is to stop.
     """
 
     container: InputContainer
     stream: VideoStream
     facts: SourceFacts
     silence_s: float
-    is_stopping: Callable[[], bool]
+    stop: StopSignal
     decoder: VideoCodecContext = field(init=False)
 
     def __post_init__(self) -> None:
@@ -47,10 +48,10 @@ class ContainerConnection:
     def packets(self) -> Iterator[VideoPacket]:
         """What the source sends; see ``Connection``."""
         heard_s = time.monotonic()
-        while not self.is_stopping():
+        while not self.stop.is_set():
             try:
                 for packet in self.container.demux():
-                    if self.is_stopping():
+                    if self.stop.is_set():
                         return
                     if packet.stream_index == self.stream.index and packet.size:
                         heard_s = time.monotonic()
@@ -74,9 +75,10 @@ class ContainerConnection:
 def connect(
     container: InputContainer,
     *,
-    is_recording: bool,
     silence_s: float,
-    is_stopping: Callable[[], bool],
+    stop: StopSignal,
+    is_paced: bool = False,
+    is_finite: bool = False,
 ) -> ContainerConnection:
     """Choose the video of a container, and set its decoder up for one thread without delay.
 
@@ -93,8 +95,8 @@ def connect(
         container.close()
         raise
     declared_fps = float(stream.average_rate) if stream.average_rate else None
-    facts = SourceFacts(decoder.name, declared_fps, is_recording)
-    return ContainerConnection(container, stream, facts, silence_s, is_stopping)
+    facts = SourceFacts(decoder.name, declared_fps, is_paced, is_finite)
+    return ContainerConnection(container, stream, facts, silence_s, stop)
 
 
 def _choose_stream(container: InputContainer) -> VideoStream:

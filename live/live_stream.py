@@ -22,6 +22,7 @@ from live.openers import OpenSource
 from live.ring_buffer import RingBuffer
 from live.selection import read_clip
 from live.sources import Source
+from live.stop_signal import StopSignal
 from live.stream_state import Standing, StateLimits
 from live.tracker import Figures, Tracker
 
@@ -221,7 +222,7 @@ class LiveStream:
         if self._config.enabled:
             figures = replace(figures, size_wh=None, codec=None, declared_fps=None)
         tracker = Tracker(self._clock, self._limits, self._tell, told=told, figures=figures)
-        stop = threading.Event()
+        stop = StopSignal()
         if not self._config.enabled:
             return CaptureRun(tracker, stop, None, previous)
         capture = self._capture(tracker, stop)
@@ -234,11 +235,11 @@ class LiveStream:
         thread = threading.Thread(target=run, name=f"capture-{self._config.id}", daemon=True)
         return CaptureRun(tracker, stop, thread, previous)
 
-    def _capture(self, tracker: Tracker, stop: threading.Event) -> Capture:
+    def _capture(self, tracker: Tracker, stop: StopSignal) -> Capture:
         source, ring = self._source, self._ring
         return Capture(
             open_source=lambda: self._open_source(
-                source, silence_s=tracker.limits.fresh_s, is_stopping=stop.is_set
+                source, silence_s=tracker.limits.fresh_s, stop=stop
             ),
             wishes=self._wishes,
             ring=ring,

@@ -1,6 +1,5 @@
 """From a source to a connection, by its kind. What is permitted is looked at each time."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -8,6 +7,7 @@ from live.connection import Connection
 from live.rtsp import open_rtsp
 from live.source_rules import SourceRules
 from live.sources import Source
+from live.stop_signal import StopSignal
 from live.v4l2 import open_v4l2
 from live.video_file import open_file
 
@@ -15,15 +15,13 @@ from live.video_file import open_file
 class OpenSource(Protocol):
     """Connects to sources."""
 
-    def __call__(
-        self, source: Source, *, silence_s: float, is_stopping: Callable[[], bool]
-    ) -> Connection:
+    def __call__(self, source: Source, *, silence_s: float, stop: StopSignal) -> Connection:
         """Connect.
 
         Args:
             source: Of any kind.
             silence_s: How long it may send nothing.
-            is_stopping: Looked at while the source is read.
+            stop: Looked at while the source is read.
 
         Raises:
             SourceError: It cannot be opened; the message has no address.
@@ -37,15 +35,13 @@ class PermittedSources:
 
     rules: SourceRules
 
-    def __call__(
-        self, source: Source, *, silence_s: float, is_stopping: Callable[[], bool]
-    ) -> Connection:
+    def __call__(self, source: Source, *, silence_s: float, stop: StopSignal) -> Connection:
         """Connect; see ``OpenSource``."""
         self.rules.check(source)
         if source.kind == "rtsp":
             hosts = self.rules.hosts
-            return open_rtsp(source, hosts, silence_s=silence_s, is_stopping=is_stopping)
+            return open_rtsp(source, hosts, silence_s=silence_s, stop=stop)
         if source.kind == "v4l2":
-            return open_v4l2(source, silence_s=silence_s, is_stopping=is_stopping)
+            return open_v4l2(source, silence_s=silence_s, stop=stop)
         path = self.rules.file_of(source)
-        return open_file(path, silence_s=silence_s, is_stopping=is_stopping)
+        return open_file(path, silence_s=silence_s, stop=stop)

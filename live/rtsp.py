@@ -1,7 +1,5 @@
 """RTSP cameras, through FFmpeg: TCP first, UDP where a camera refuses it, TLS for rtsps."""
 
-from collections.abc import Callable
-
 import av
 
 from contracts.errors import SourceStalled, SourceUnreachable
@@ -9,6 +7,7 @@ from live.av_errors import source_error
 from live.container_connection import GUARDS, READ_SPAN_S, ContainerConnection, connect
 from live.source_rules import HostRules
 from live.sources import Source
+from live.stop_signal import StopSignal
 
 OPEN_S = 5.0
 OPTIONS = GUARDS | {
@@ -25,7 +24,7 @@ OPTIONS = GUARDS | {
 
 
 def open_rtsp(
-    source: Source, hosts: HostRules, *, silence_s: float, is_stopping: Callable[[], bool]
+    source: Source, hosts: HostRules, *, silence_s: float, stop: StopSignal
 ) -> ContainerConnection:
     """Connect to a camera.
 
@@ -47,4 +46,4 @@ def open_rtsp(
         if isinstance(error, SourceStalled):
             error = SourceUnreachable(error.message)
         raise error from None
-    return connect(container, is_recording=False, silence_s=silence_s, is_stopping=is_stopping)
+    return connect(container, silence_s=silence_s, stop=stop)

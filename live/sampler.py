@@ -15,6 +15,7 @@ from live.source_clock import SourceClock
 
 MAX_SIDE_PX = 1280  # of a kept frame: more than any model looks at
 LATE_S = 1.0  # a packet that waited longer is not worth decoding: newer ones are there already
+PATIENCE_S = 1.0  # after which all that was waiting has been read; who is late then counts wrongly
 SPARSE = 4.0  # source frames per kept one, from where on frames that no other needs are skipped
 ASSUMED_FPS = 25.0
 
@@ -52,6 +53,7 @@ class Sampler:
         self._grid = SampleGrid()
         self._source_clock = SourceClock()
         self._last_pts_s = float("-inf")
+        self._late_since_s: float | None = None
 
     def sample(self, packet: VideoPacket) -> Sample | None:
         """Take the next packet; the frame that is to be kept now, if any is."""
@@ -59,11 +61,11 @@ class Sampler:
         dts_s, pts_s = times_of(packet)
         self._source_clock.observe(dts_s, now_s)
         self._decoder.push(packet)
-        place_s = now_s if pts_s is None else pts_s
+        place_s = now_s if pts_s is None or not self._source_clock.is_trusted else pts_s
         interval_s = self._interval_s()
         if not self._grid.is_due(place_s, interval_s, is_key=packet.is_keyframe):
             return None
-        if self._source_clock.lag_s() > LATE_S:
+        if self._is_late(now_s):
             self._grid.take(place_s, interval_s)
             self.num_dropped += 1
             return None
@@ -84,6 +86,18 @@ class Sampler:
             return frame
         self.num_dropped += 1
         return None
+
+    def _is_late(self, now_s: float) -> bool:
+        """Whether newer packets than this one are waiting to be read already."""
+        if self._source_clock.lag_s() <= LATE_S:
+            self._late_since_s = None
+            return False
+        self._late_since_s = self._late_since_s or now_s
+        if now_s - self._late_since_s <= PATIENCE_S:
+            return True
+        self._source_clock.doubt()
+        self._late_since_s = None
+        return False
 
     def _is_in_order(self, pts_s: float | None) -> bool:
         """Whether a frame is shown after the last kept one; a large step back begins anew."""

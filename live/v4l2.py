@@ -1,7 +1,7 @@
 """Cameras of this machine as sources: buffers of the driver as packets of FFmpeg's decoders."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from fractions import Fraction
 from typing import cast
 
@@ -13,6 +13,7 @@ from live.connection import SourceFacts, VideoPacket
 from live.container_connection import MAX_PIXELS, READ_SPAN_S
 from live.source_rules import check_device
 from live.sources import Source
+from live.stop_signal import StopSignal
 from live.v4l2_device import FilledBuffer, Layout, V4l2Device
 
 MICROSECOND = Fraction(1, 1_000_000)
@@ -21,20 +22,18 @@ MICROSECOND = Fraction(1, 1_000_000)
 class V4l2Connection:
     """One open camera; implements ``Connection``."""
 
-    def __init__(
-        self, device: V4l2Device, *, silence_s: float, is_stopping: Callable[[], bool]
-    ) -> None:
+    def __init__(self, device: V4l2Device, *, silence_s: float, stop: StopSignal) -> None:
         layout = device.layout
-        self.facts = SourceFacts(layout.codec, layout.fps, is_recording=False)
+        self.facts = SourceFacts(layout.codec, layout.fps)
         self.decoder = _decoder(layout)
         self._device = device
         self._silence_s = silence_s
-        self._is_stopping = is_stopping
+        self._stop = stop
 
     def packets(self) -> Iterator[VideoPacket]:
         """What the camera sends; every packet is a whole picture."""
         heard_s = time.monotonic()
-        while not self._is_stopping():
+        while not self._stop.is_set():
             buffer = self._device.next_buffer(READ_SPAN_S)
             if buffer is not None:
                 heard_s = time.monotonic()
@@ -47,9 +46,7 @@ class V4l2Connection:
         self._device.close()
 
 
-def open_v4l2(
-    source: Source, *, silence_s: float, is_stopping: Callable[[], bool]
-) -> V4l2Connection:
+def open_v4l2(source: Source, *, silence_s: float, stop: StopSignal) -> V4l2Connection:
     """Open a camera.
 
     Raises:
@@ -57,7 +54,7 @@ def open_v4l2(
     """
     check_device(source.path)
     device = V4l2Device(source.path)
-    return V4l2Connection(device, silence_s=silence_s, is_stopping=is_stopping)
+    return V4l2Connection(device, silence_s=silence_s, stop=stop)
 
 
 def _decoder(layout: Layout) -> VideoCodecContext:

@@ -1,7 +1,6 @@
 """Files as cameras, read through a descriptor: no name decides anything, no other file is read."""
 
 import os
-from collections.abc import Callable
 from pathlib import Path
 
 import av
@@ -10,6 +9,7 @@ from av.container import InputContainer
 from contracts.errors import SourceNotPermitted, SourceUnreachable, SourceUnsupported
 from live.av_errors import source_error
 from live.container_connection import GUARDS, ContainerConnection, connect
+from live.stop_signal import StopSignal
 
 # The whitelist is not optional: without it a playlist or an ffconcat script reads other files.
 FORMATS = (
@@ -18,15 +18,13 @@ FORMATS = (
 TIME_OUT_S = (5.0, 5.0)  # open, read; a local file answers at once
 
 
-def open_file(
-    path: Path, *, silence_s: float, is_stopping: Callable[[], bool]
-) -> ContainerConnection:
+def open_file(path: Path, *, silence_s: float, stop: StopSignal) -> ContainerConnection:
     """Open a file from its start.
 
     Args:
         path: Resolved and permitted.
         silence_s: How long reading may take.
-        is_stopping: Whether the capture is to stop.
+        stop: Whether the capture is to stop.
 
     Raises:
         SourceUnreachable: There is no such file.
@@ -43,7 +41,7 @@ def open_file(
         container = _open_container(fd)
     finally:
         os.close(fd)  # FFmpeg has a descriptor of its own
-    return connect(container, is_recording=True, silence_s=silence_s, is_stopping=is_stopping)
+    return connect(container, is_paced=True, is_finite=True, silence_s=silence_s, stop=stop)
 
 
 def _open_container(fd: int) -> InputContainer:

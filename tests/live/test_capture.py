@@ -20,6 +20,7 @@ from contracts.streams import StreamState
 from live.capture import Capture, CaptureWishes
 from live.connection import Connection, VideoPacket
 from live.ring_buffer import RingBuffer
+from live.stop_signal import StopSignal
 from live.stream_state import Standing, StateLimits
 from live.tracker import Tracker
 from live.video_file import open_file
@@ -91,7 +92,7 @@ class Live:
         gap_s: float = 1 / 30,
         then: SourceError | None = None,
     ) -> None:
-        self.facts = replace(recording.facts, is_recording=False)
+        self.facts = replace(recording.facts, is_paced=False, is_finite=False)
         self.decoder = recording.decoder
         self._recording = recording
         self._clock = clock
@@ -112,7 +113,7 @@ class Live:
 
 
 def recording(path: Path) -> Connection:
-    return open_file(path, silence_s=10, is_stopping=lambda: False)
+    return open_file(path, silence_s=10, stop=StopSignal())
 
 
 def refuse(error: SourceError) -> Turn:

@@ -4,7 +4,6 @@ import os
 import socket
 import ssl
 import threading
-from collections.abc import Callable
 from datetime import UTC, datetime
 from itertools import islice
 
@@ -25,6 +24,7 @@ from live.rtsp import open_rtsp
 from live.sampler import to_rgb
 from live.source_rules import HostRules
 from live.sources import parse_source
+from live.stop_signal import StopSignal
 from tests.live.pictures import number_of
 from tests.live.rtsp_cameras import NumberedPictures, rtsp_camera
 
@@ -37,10 +37,10 @@ def opened(
     *,
     allow: tuple[str, ...] = ("*",),
     silence_s: float = 20,
-    is_stopping: Callable[[], bool] = lambda: False,
+    stop: StopSignal | None = None,
 ) -> Connection:
     source = parse_source(StreamConfig("cam", url, NOW))
-    return open_rtsp(source, HostRules.parse(allow), silence_s=silence_s, is_stopping=is_stopping)
+    return open_rtsp(source, HostRules.parse(allow), silence_s=silence_s, stop=stop or StopSignal())
 
 
 def numbers(connection: Connection, count: int) -> list[int]:
@@ -70,7 +70,7 @@ def test_pictures_come_in_order_from_the_first_one_on(transports: frozenset[str]
     assert seen[0] <= 3
     assert connection.facts.codec == "h264"
     assert connection.facts.declared_fps == pytest.approx(30)
-    assert not connection.facts.is_recording
+    assert not connection.facts.is_finite
 
 
 def test_tcp_comes_first() -> None:
@@ -86,7 +86,7 @@ def test_a_camera_may_want_a_password(password: str) -> None:
     with rtsp_camera(passwords=(password,)) as camera:
         config = StreamConfig("cam", camera.url(), NOW, username="lookout", password=password)
         hosts = HostRules.parse(("*",))
-        connection = open_rtsp(parse_source(config), hosts, silence_s=20, is_stopping=lambda: False)
+        connection = open_rtsp(parse_source(config), hosts, silence_s=20, stop=StopSignal())
         assert len(numbers(connection, 3)) >= 3
         connection.close()
 
@@ -182,9 +182,9 @@ def test_a_camera_that_only_paused_goes_on_in_step(transports: frozenset[str]) -
 
 
 def test_a_capture_that_stops_does_not_wait_for_a_camera_that_hangs() -> None:
-    pictures, stop = Freezing(20), threading.Event()
+    pictures, stop = Freezing(20), StopSignal()
     with rtsp_camera(pictures) as camera:
-        connection = opened(camera.url(), is_stopping=stop.is_set)
+        connection = opened(camera.url(), stop=stop)
         ended = threading.Event()
 
         def read() -> None:

@@ -1,7 +1,6 @@
 """Several live streams, with real sources and real threads."""
 
 import threading
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -21,6 +20,7 @@ from contracts.errors import (
 from contracts.streams import LiveStreams, LookBack, StreamChange, StreamState
 from live.connection import Connection
 from live.sources import Source
+from live.stop_signal import StopSignal
 from tests.live.clocks import ShiftedClock
 from tests.live.pictures import number_of, video
 from tests.live.registries import PATIENCE_S, config, registry
@@ -173,9 +173,7 @@ def test_before_the_first_frame_there_is_none_to_be_given() -> None:
 class Refusing:
     """A network without cameras."""
 
-    def __call__(
-        self, source: Source, *, silence_s: float, is_stopping: Callable[[], bool]
-    ) -> Connection:
+    def __call__(self, source: Source, *, silence_s: float, stop: StopSignal) -> Connection:
         raise SourceUnreachable("the source refuses connections")
 
 

@@ -14,12 +14,13 @@ from contracts.errors import (
     SourceUnsupported,
 )
 from live.connection import Connection, times_of
+from live.stop_signal import StopSignal
 from live.video_file import open_file
 from tests.live.pictures import video
 
 
 def opened(path: Path) -> Connection:
-    return open_file(path, silence_s=10, is_stopping=lambda: False)
+    return open_file(path, silence_s=10, stop=StopSignal())
 
 
 @pytest.mark.parametrize(
@@ -43,16 +44,18 @@ def test_a_file_gives_its_packets_in_order(
     assert times == sorted(times, key=lambda time_s: time_s or 0.0)
     assert connection.facts.codec == name
     assert connection.facts.declared_fps == pytest.approx(30)
-    assert connection.facts.is_recording
+    assert connection.facts.is_finite
 
 
 def test_reading_ends_when_the_capture_stops(tmp_path: Path) -> None:
     path = tmp_path / "clip.mp4"
     video(range(30), target=path)
-    num_read = 0
-    connection = open_file(path, silence_s=10, is_stopping=lambda: num_read >= 5)
+    num_read, stop = 0, StopSignal()
+    connection = open_file(path, silence_s=10, stop=stop)
     for _ in connection.packets():
         num_read += 1
+        if num_read == 5:
+            stop.set()
     connection.close()
     assert num_read == 5
 
