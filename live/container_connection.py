@@ -7,6 +7,7 @@ two such spans the capture looks whether it is to stop, and how long the source 
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import av
 from av.codec.context import Flags
@@ -26,6 +27,14 @@ MAX_STREAMS = 32
 GUARDS = {"max_pixels": str(MAX_PIXELS), "max_streams": str(MAX_STREAMS)}
 
 
+class Closable(Protocol):
+    """Holds something."""
+
+    def close(self) -> None:
+        """Give it back."""
+        ...
+
+
 @dataclass(slots=True)
 class ContainerConnection:
     """An open container, and the video that was chosen in it.
@@ -33,6 +42,7 @@ class ContainerConnection:
     Attributes:
         silence_s: How long the source may say nothing.
         stop: Whether the capture is to stop.
+        file: What the container is read from, where FFmpeg does not open it itself.
     """
 
     container: InputContainer
@@ -40,6 +50,7 @@ class ContainerConnection:
     facts: SourceFacts
     silence_s: float
     stop: StopSignal
+    file: Closable | None = None
     decoder: VideoCodecContext = field(init=False)
 
     def __post_init__(self) -> None:
@@ -66,6 +77,8 @@ class ContainerConnection:
     def close(self) -> None:
         """Close the container; a source that hangs holds this up no longer than a span."""
         self.container.close()
+        if self.file is not None:
+            self.file.close()
 
     def _check_silence(self, heard_s: float) -> None:
         if time.monotonic() - heard_s > self.silence_s:

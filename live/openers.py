@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from live.connection import Connection
+from live.http_video import open_http
 from live.rtsp import open_rtsp
 from live.source_rules import SourceRules
 from live.sources import Source
@@ -41,6 +42,8 @@ class PermittedSources:
         if source.kind == "rtsp":
             hosts = self.rules.hosts
             return open_rtsp(source, hosts, silence_s=silence_s, stop=stop)
+        if source.kind == "http":
+            return open_http(source, self.rules.web, silence_s=silence_s, stop=stop)
         if source.kind == "v4l2":
             return open_v4l2(source, silence_s=silence_s, stop=stop)
         path = self.rules.file_of(source)

@@ -12,27 +12,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from pathlib import Path
-from typing import Protocol
 
 from contracts.errors import SourceNotPermitted, SourceUnreachable
+from contracts.web import WebClient
 from live.sources import Source
 
 DEVICE = re.compile(r"/dev/(video\d+|v4l/by-(id|path)/[^/]+)")
 
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
-
-
-class WebRules(Protocol):
-    """Which http(s) URLs may be fetched."""
-
-    def check(self, url: str) -> None:
-        """Refuse a URL that can be refused without looking up its host.
-
-        Raises:
-            SourceNotPermitted: It is not allowed.
-        """
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,12 +102,12 @@ class SourceRules:
     Attributes:
         hosts: RTSP cameras.
         root: Directory whose files may be played; ``None`` is none.
-        web: http(s) URLs.
+        web: Knows which http(s) URLs may be read, and reads them.
     """
 
     hosts: HostRules
     root: Path | None
-    web: WebRules
+    web: WebClient
 
     def check(self, source: Source) -> None:
         """Refuse what can be refused without a connection.

@@ -1,13 +1,14 @@
 """Registries of live streams, with real sources of this machine."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
 from contracts.errors import SourceNotPermitted
 from contracts.streams import StreamChange, StreamConfig, StreamState
+from contracts.web import WebAnswer
 from live.clock import Clock
 from live.live_stream import StreamPolicy
 from live.openers import OpenSource, PermittedSources
@@ -22,6 +23,9 @@ class NoWeb:
     """Permits nothing of the web."""
 
     def check(self, url: str) -> None:
+        raise SourceNotPermitted("no web here")
+
+    def get(self, url: str, *, headers: Mapping[str, str], timeout_s: float) -> WebAnswer:
         raise SourceNotPermitted("no web here")
 
 

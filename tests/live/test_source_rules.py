@@ -1,5 +1,6 @@
 """Which sources are permitted."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 
 from contracts.errors import SourceNotPermitted, SourceUnreachable
 from contracts.streams import StreamConfig
+from contracts.web import WebAnswer
 from live.source_rules import HostRules, SourceRules, check_device
 from live.sources import Source, parse_source
 
@@ -20,6 +22,9 @@ class OnlyExample:
     def check(self, url: str) -> None:
         if "example.org" not in url:
             raise SourceNotPermitted("the host is not example.org")
+
+    def get(self, url: str, *, headers: Mapping[str, str], timeout_s: float) -> WebAnswer:
+        raise NotImplementedError
 
 
 def source(url: str) -> Source:
