@@ -5,6 +5,7 @@ Host header and for TLS. Thread-safe as far as ``requests`` is: one session, one
 """
 
 import functools
+import logging
 import socket
 from collections.abc import Callable
 from http.cookiejar import DefaultCookiePolicy
@@ -23,6 +24,9 @@ from media.addresses import AddressRefused
 HEADERS = {"User-Agent": "Lookout", "Accept": "*/*", "Accept-Encoding": "identity"}
 NOT_ALLOWED = "the URL's host is not allowed: expected a public host or one in VLM_MEDIA_ALLOW"
 REFUSED_FOR_NOW = (408, 429)
+
+# Its lines, warnings too, hold whole URLs, which may hold a password.
+logging.getLogger("urllib3").setLevel(logging.CRITICAL)
 
 Connect = Callable[[str, int], socket.socket]
 

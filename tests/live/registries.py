@@ -8,7 +8,7 @@ from pathlib import Path
 
 from contracts.errors import SourceNotPermitted
 from contracts.streams import StreamChange, StreamConfig, StreamState
-from contracts.web import WebAnswer
+from contracts.web import WebAnswer, WebClient
 from live.clock import Clock
 from live.live_stream import StreamPolicy
 from live.openers import OpenSource, PermittedSources
@@ -66,9 +66,10 @@ def registry(
     lost_s: float = 30,
     open_source: OpenSource | None = None,
     clock: Clock | None = None,
+    web: WebClient | None = None,
 ) -> Iterator[tuple[StreamRegistry, Changes]]:
     """A registry while the block lasts; no thread of it is left after it."""
-    rules = SourceRules(HostRules.parse(("*",)), root, NoWeb())
+    rules = SourceRules(HostRules.parse(("*",)), root, web or NoWeb())
     streams = StreamRegistry(
         StreamPolicy(ring_seconds=60, ring_bytes=96_000_000, stale_s=stale_s, lost_s=lost_s),
         max_streams=max_streams,
