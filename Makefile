@@ -45,6 +45,9 @@ bench-media: install  ## Frame sampling against decord, OpenCV, PyAV and torchco
 bench-http: install  ## What HTTP adds to the bare runner
 	$(BIN)/python -m bench.http
 
+bench-capture: install  ## A live camera's cost, against decoding every frame
+	$(BIN)/python -m bench.capture
+
 bench-gpu: install  ## Checkpoints of full size on a GPU, against transformers and bandwidth
 	$(BIN)/python -m bench.gpu
 

@@ -157,7 +157,9 @@ class Settings(BaseModel):
         default=60, gt=0, le=3600, description="Look-back that a live stream keeps, seconds"
     )
     ring_mb: int = Field(
-        default=96, ge=16, description="Memory of one live stream's look-back, MB; it is never more"
+        default=96,
+        ge=32,
+        description="Memory of one live stream's look-back, MB; what does not fit leaves early",
     )
     sse_keepalive_s: float = Field(
         default=10, gt=0, description="Silence on an event stream before a comment is sent"

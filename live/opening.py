@@ -10,6 +10,7 @@ from live.source_rules import HostRules, SourceRules
 from live.stream_registry import StreamRegistry
 
 MEGABYTE = 1_000_000
+WORK_BYTES = 16 * MEGABYTE  # of VLM_RING_MB: converting, packing and what the allocator keeps
 
 
 def open_streams(settings: Settings, web: WebClient) -> StreamRegistry:
@@ -23,7 +24,7 @@ def open_streams(settings: Settings, web: WebClient) -> StreamRegistry:
     rules = SourceRules(HostRules.parse(settings.stream_allow), root, web)
     policy = StreamPolicy(
         ring_seconds=settings.ring_seconds,
-        ring_bytes=settings.ring_mb * MEGABYTE,
+        ring_bytes=settings.ring_mb * MEGABYTE - WORK_BYTES,
         stale_s=settings.stream_stale_s,
         lost_s=settings.stream_lost_s,
     )

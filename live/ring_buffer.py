@@ -16,7 +16,7 @@ from contracts.streams import BufferStatus
 from live.jpeg import from_jpeg, to_jpeg
 from live.pixel_slots import PixelSlots
 
-HOT_FRAMES = 16  # slots: 4 s at 4 frames a second, 44 MB at 720p
+HOT_FRAMES = 12  # slots: 3 s at 4 frames a second, 33 MB at 720p
 HOT_SHARE = 0.5  # of the budget, at most
 MIN_SLOTS = 2  # one to be read, one to be written
 ENTRY_BYTES = 512  # of a frame besides its pixels or its JPEG

@@ -94,12 +94,12 @@ def test_the_oldest_frame_leaves_when_the_budget_is_spent() -> None:
     assert 20 < len(sequences) < 400
 
 
-def test_a_minute_of_720p_at_4_fps_fits_into_96_mb() -> None:
-    ring = RingBuffer(seconds=60, max_bytes=96 * MB)
+def test_a_minute_of_720p_at_4_fps_fits_into_80_mb() -> None:
+    ring = RingBuffer(seconds=60, max_bytes=80 * MB)
     picture = noise(720, 1280)
     for index in range(250):
         ring.append(picture, index * 0.25, EPOCH)
-    assert ring.status.num_bytes <= 96 * MB
+    assert ring.status.num_bytes <= 80 * MB
     assert (ring.status.seconds, ring.status.num_frames) == (60, 241)
 
 
