@@ -1,6 +1,7 @@
 """The last catch: whatever is raised below becomes an answer in the dialect of its path."""
 
 import logging
+from contextlib import suppress
 
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -11,6 +12,8 @@ from contracts.errors import RunnerError, ServiceError
 
 logger = logging.getLogger(__name__)
 
+INTERNAL_ERROR = 1011  # how a WebSocket closes after a fault of ours
+
 
 class Fallback:
     """Middleware that lets no exception out but a client's leaving and a cancellation."""
@@ -20,10 +23,10 @@ class Fallback:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
-        if scope["type"] == "http":
-            await self._serve(scope, receive, send)
-        else:
+        if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
+        else:
+            await self._serve(scope, receive, send)
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         has_begun = False
@@ -42,8 +45,11 @@ class Fallback:
         except Exception:
             logger.exception("request %s failed", request_id_of(scope))
             error = server_error(request_id_of(scope))
-        if not has_begun:
+        if not has_begun:  # a WebSocket whose handshake is refused gets the same answer
             await error_response(error, scope["path"])(scope, receive, send)
+        elif scope["type"] == "websocket":
+            with suppress(RuntimeError, OSError):  # it was closed before
+                await send({"type": "websocket.close", "code": INTERNAL_ERROR})
 
 
 def public_error(error: ServiceError, request_id: str) -> ServiceError:

@@ -27,6 +27,7 @@ EXPECTATIONS: Mapping[str, str] = {
     "less_than_equal": "expected <= {le}",
     "less_than": "expected < {lt}",
     "missing": "expected, but absent",
+    "extra_forbidden": "expected nothing of this name",
     "int_type": "expected an integer",
     "int_parsing": "expected an integer",
     "int_from_float": "expected an integer",

@@ -1,6 +1,6 @@
 """A request's id, and the one line that says how it went.
 
-Query strings, headers and bodies are never logged.
+Query strings, headers and bodies are never logged. A WebSocket is logged when it ends.
 """
 
 import logging
@@ -18,6 +18,8 @@ logger = logging.getLogger(__name__)
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 SCOPE_KEY = "lookout.request_id"
 CLIENT_LEFT = 499
+SWITCHED = 101
+OPENINGS = ("http.response.start", "websocket.accept", "websocket.http.response.start")
 
 
 class RequestLog:
@@ -28,7 +30,7 @@ class RequestLog:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
-        if scope["type"] != "http":
+        if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
             return
         request_id = scope[SCOPE_KEY] = choose_id(Headers(scope=scope).get("x-request-id", ""))
@@ -37,8 +39,9 @@ class RequestLog:
 
         async def send_with_id(message: Message) -> None:
             nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
+            if message["type"] in OPENINGS:
+                status = message.get("status", SWITCHED)
+                message.setdefault("headers", [])
                 MutableHeaders(scope=message)["x-request-id"] = request_id
             await send(message)
 
@@ -53,7 +56,7 @@ class RequestLog:
             logger.info(
                 "%s %s %s %d %.0f ms",
                 request_id,
-                scope["method"],
+                scope.get("method", "WEBSOCKET"),
                 route_of(scope),
                 status,
                 milliseconds,

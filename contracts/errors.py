@@ -27,6 +27,7 @@ ServiceError
     StreamUrlNotAllowed
     SinkNotAllowed
     Unauthorized
+    OriginNotAllowed
     NotFound
       ModelNotFound
       StreamNotFound
@@ -268,6 +269,13 @@ class Unauthorized(RequestError):
 
     status = 401
     code = "invalid_api_key"
+
+
+class OriginNotAllowed(RequestError):
+    """A page of another origin opened a WebSocket."""
+
+    status = 403
+    code = "origin_not_allowed"
 
 
 class NotFound(RequestError):

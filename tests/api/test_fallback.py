@@ -1,8 +1,9 @@
 """The last catch, around the smallest apps."""
 
 import pytest
-from starlette.testclient import TestClient
+from starlette.testclient import TestClient, WebSocketDenialResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.websockets import WebSocketDisconnect
 
 from api.app import build_app
 from api.fallback import Fallback
@@ -41,3 +42,27 @@ def test_the_apps_start_and_stop_pass_through() -> None:
     deps = deps_of()
     with TestClient(build_app(lambda: deps)) as client:
         assert client.get("/v1/models").status_code == 200
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_a_websocket_that_fails_is_refused_or_closed(
+    late: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        if late:
+            await send({"type": "websocket.accept"})
+        raise ValueError("secret")
+
+    client = TestClient(RequestLog(Fallback(app)))
+    with (
+        pytest.raises((WebSocketDenialResponse, WebSocketDisconnect)) as caught,
+        client.websocket_connect("/v1/x") as socket,
+    ):
+        socket.receive_text()
+    failure = caught.value
+    if isinstance(failure, WebSocketDenialResponse):
+        assert (late, failure.status_code) == (False, 500)
+    else:
+        assert (late, failure.code) == (True, 1011)
+    assert "secret" in caplog.text
