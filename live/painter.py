@@ -40,7 +40,7 @@ def paint_card(status: StreamStatus, max_side: int | None) -> bytes:
     size_wh = UNKNOWN_SIZE_WH
     if status.width and status.height:
         size_wh = (status.width, status.height)
-    since = f"since {rfc3339(status.state_since)}"
+    since = f"since {status.state_since:%Y-%m-%d %H:%M:%S} UTC"
     lines = (since,) if status.state_reason is None else (since, status.state_reason)
     card = Card(status.config.name or status.config.id, status.state, lines)
     return _to_jpeg(draw_card(card, fit_size(size_wh, max_side)))

@@ -3,7 +3,7 @@
 import asyncio
 import io
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Iterator
 
 import numpy as np
 import pytest
@@ -15,30 +15,30 @@ from contracts.previews import PreviewPicture, View
 from contracts.streams import StreamState
 from live.overlay_lines import MAX_STREAMS, OverlayLines
 from live.preview import LivePreviews
-from tests.live.staged_streams import NOON, StagedStreams
+from tests.live.hand_cameras import Stage, plain, stage
 
 SMALL = View(max_side=64)
 ANNOTATED = View(max_side=160, is_annotated=True)
-
-
-def plain(grey: int) -> U8:
-    return np.full((90, 160, 3), grey, np.uint8)
 
 
 def shown(picture: PreviewPicture) -> U8:
     return np.asarray(Image.open(io.BytesIO(picture.jpeg)))
 
 
-@pytest.fixture
-def streams() -> StagedStreams:
-    staged = StagedStreams("door", "yard")
-    staged.show("door", plain(50))
-    return staged
+def grey_of(picture: PreviewPicture) -> int:
+    return round(float(shown(picture).mean()))
 
 
 @pytest.fixture
-async def previews(streams: StagedStreams) -> AsyncIterator[LivePreviews]:
-    made = LivePreviews(streams, OverlayLines(lambda stream_id: (f"rules of {stream_id}",)))
+def staged() -> Iterator[Stage]:
+    with stage("door", "yard") as made:
+        made.show("door", plain(50))
+        yield made
+
+
+@pytest.fixture
+async def previews(staged: Stage) -> AsyncIterator[LivePreviews]:
+    made = LivePreviews(staged.streams, OverlayLines(lambda stream_id: (f"rules of {stream_id}",)))
     yield made
     made.close()
     for thread in threading.enumerate():
@@ -47,13 +47,16 @@ async def previews(streams: StagedStreams) -> AsyncIterator[LivePreviews]:
     assert not [one for one in threading.enumerate() if one.name.startswith("preview-")]
 
 
-async def test_a_picture_is_the_newest_frame_within_its_bounds(previews: LivePreviews) -> None:
+async def test_a_picture_is_the_newest_frame_within_its_bounds(
+    previews: LivePreviews, staged: Stage
+) -> None:
     async with previews.watch("door", SMALL, fps=15) as viewer:
         await viewer.next_due()
         picture = await viewer.picture()
     assert shown(picture).shape == (36, 64, 3)
-    assert abs(int(shown(picture).mean()) - 50) < 3
-    assert (picture.state, picture.captured_at) == (StreamState.RUNNING, NOON)
+    assert abs(grey_of(picture) - 50) < 3
+    assert picture.state == StreamState.RUNNING
+    assert picture.captured_at == staged.streams.status("door").last_frame_at
 
 
 async def test_viewers_who_want_the_same_share_one_picture(previews: LivePreviews) -> None:
@@ -71,14 +74,13 @@ async def test_viewers_who_want_the_same_share_one_picture(previews: LivePreview
 
 
 async def test_a_newer_frame_is_due_and_is_what_is_seen(
-    previews: LivePreviews, streams: StagedStreams
+    previews: LivePreviews, staged: Stage
 ) -> None:
     async with previews.watch("door", SMALL, fps=15) as viewer:
         await viewer.picture()
-        streams.show("door", plain(100))
-        streams.show("door", plain(200))
+        staged.show("door", plain(100), plain(200))
         await viewer.next_due()
-        assert abs(int(shown(await viewer.picture()).mean()) - 200) < 3
+        assert abs(grey_of(await viewer.picture()) - 200) < 3
 
 
 async def test_a_picture_is_due_after_a_second_though_nothing_is_new(
@@ -90,19 +92,38 @@ async def test_a_picture_is_due_after_a_second_though_nothing_is_new(
         assert await viewer.picture() is first
 
 
-@pytest.mark.parametrize("state", [state for state in StreamState if state != "running"])
+@pytest.mark.parametrize(
+    ("happen", "state"),
+    [
+        (lambda stage: stage.stall(), StreamState.STALLED),
+        (lambda stage: stage.lose("door"), StreamState.LOST),
+        (lambda stage: stage.lock_out("door"), StreamState.FAILED),
+        (lambda stage: stage.switch_off("door"), StreamState.ENDED),
+    ],
+    ids=["stalled", "lost", "failed", "ended"],
+)
 async def test_a_stream_that_does_not_run_shows_how_it_stands(
-    previews: LivePreviews, streams: StagedStreams, state: StreamState
+    previews: LivePreviews, staged: Stage, happen: Callable[[Stage], None], state: StreamState
 ) -> None:
     async with previews.watch("door", SMALL, fps=15) as viewer:
         frame = await viewer.picture()
-        streams.turn("door", state, "the camera is silent")
+        happen(staged)
         card = await viewer.picture()
         assert (card.state, card.captured_at) == (state, None)
         assert shown(card).shape == shown(frame).shape
+        assert grey_of(card) < 50  # dark, whatever the frame was
         assert card is await viewer.picture()
-        streams.turn("door", state, "the camera is deaf")
-        assert card is not await viewer.picture()
+
+
+async def test_a_stream_that_runs_again_is_seen_again(
+    previews: LivePreviews, staged: Stage
+) -> None:
+    async with previews.watch("door", SMALL, fps=15) as viewer:
+        staged.stall()
+        await viewer.picture()
+        staged.show("door", plain(200))
+        await viewer.next_due()
+        assert abs(grey_of(await viewer.picture()) - 200) < 3
 
 
 async def test_a_stream_that_has_shown_nothing_has_a_card_too(previews: LivePreviews) -> None:
@@ -123,20 +144,20 @@ async def test_answers_and_rules_stand_in_annotated_pictures_only(previews: Live
         assert plain_before is await other.picture()
 
 
-async def test_a_watched_stream_is_sampled_as_often_as_its_viewers_look(
-    previews: LivePreviews, streams: StagedStreams
-) -> None:
-    async with previews.watch("door", SMALL, fps=15), previews.watch("door", SMALL, fps=2):
-        assert streams.sampled_at_least("door") == [15, 2]
-    assert streams.sampled_at_least("door") == []
+async def test_a_watched_stream_is_sampled_as_often_as_its_viewers_look() -> None:
+    with stage() as made:
+        made.add("slow", sample_fps=0.1)
+        made.show("slow", plain(50))
+        previews = LivePreviews(made.streams, OverlayLines())
+        async with previews.watch("slow", SMALL, fps=1):
+            made.show("slow", plain(100), plain(150))  # a second apart, and yet both are kept
+        previews.close()
 
 
-async def test_viewers_learn_that_a_stream_is_gone(
-    previews: LivePreviews, streams: StagedStreams
-) -> None:
+async def test_viewers_learn_that_a_stream_is_gone(previews: LivePreviews, staged: Stage) -> None:
     async with previews.watch("door", SMALL, fps=15) as viewer:
         await viewer.picture()
-        streams.remove("door")
+        staged.streams.remove("door")
         await viewer.next_due()
         with pytest.raises(StreamNotFound):
             await viewer.picture()
@@ -146,13 +167,13 @@ async def test_viewers_learn_that_a_stream_is_gone(
 
 
 async def test_a_snapshot_is_the_newest_frame_however_old(
-    previews: LivePreviews, streams: StagedStreams
+    previews: LivePreviews, staged: Stage
 ) -> None:
-    streams.turn("door", StreamState.LOST)
+    staged.lose("door")
     picture = await previews.snapshot("door", View())
     assert picture is not None
     assert shown(picture).shape == (90, 160, 3)
-    assert picture.captured_at == NOON
+    assert picture.captured_at == staged.streams.status("door").last_frame_at
     assert await previews.snapshot("yard", View()) is None
     with pytest.raises(StreamNotFound):
         await previews.snapshot("attic", View())
