@@ -1,11 +1,16 @@
-"""The client's end of a connection: when it leaves, the work for it ends."""
+"""The two reasons to give up on a client: it leaves, or the service stops."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive
+
+from contracts.errors import ShuttingDown
+
+Happening = Callable[[], Awaitable[object]]
 
 
 @asynccontextmanager
@@ -15,20 +20,42 @@ async def while_client_stays(receive: Receive) -> AsyncIterator[None]:
     Raises:
         ClientDisconnect: The client left first.
     """
+    async with _ended_by(partial(_leave, receive), ClientDisconnect()):
+        yield
+
+
+@asynccontextmanager
+async def while_serving(stopping: asyncio.Event) -> AsyncIterator[None]:
+    """Run the body of the ``with`` and cancel it when the service begins to stop.
+
+    Raises:
+        ShuttingDown: The service began to stop first.
+    """
+    async with _ended_by(stopping.wait, ShuttingDown("the service is stopping")):
+        yield
+
+
+@asynccontextmanager
+async def _ended_by(happening: Happening, error: Exception) -> AsyncIterator[None]:
+    """Cancel the body of the ``with`` as soon as something happens, and raise the error."""
     try:
-        async with asyncio.timeout(None) as leash:  # of no length until the client leaves
-            watcher = asyncio.create_task(_end_on_leave(receive, leash))
+        async with asyncio.timeout(None) as leash:  # of no length until then
+            watcher = asyncio.create_task(_pull(leash, happening))
             try:
                 yield
             finally:
                 watcher.cancel()
     except TimeoutError as exc:
         if leash.expired():
-            raise ClientDisconnect from exc
+            raise error from exc
         raise
 
 
-async def _end_on_leave(receive: Receive, leash: asyncio.Timeout) -> None:
+async def _pull(leash: asyncio.Timeout, happening: Happening) -> None:
+    await happening()
+    leash.reschedule(asyncio.get_running_loop().time())
+
+
+async def _leave(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
-    leash.reschedule(asyncio.get_running_loop().time())

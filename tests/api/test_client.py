@@ -7,7 +7,8 @@ import pytest
 from starlette.requests import ClientDisconnect
 from starlette.types import Message, Receive
 
-from api.client import while_client_stays
+from api.client import while_client_stays, while_serving
+from contracts.errors import ShuttingDown
 
 
 def receiving(*kinds: str) -> Receive:
@@ -62,3 +63,22 @@ async def test_a_cancellation_from_outside_stays_one() -> None:
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
+
+
+async def test_work_ends_when_the_service_begins_to_stop() -> None:
+    stopping = asyncio.Event()
+
+    async def work() -> None:
+        async with while_serving(stopping):
+            stopping.set()
+            await asyncio.Event().wait()
+
+    for _ in range(2):  # it ends at once where the service stops already
+        with pytest.raises(ShuttingDown):
+            await work()
+
+
+async def test_a_time_out_of_the_work_itself_stays_one() -> None:
+    with pytest.raises(TimeoutError):
+        async with while_serving(asyncio.Event()):
+            raise TimeoutError
