@@ -8,11 +8,13 @@ import gc
 import logging
 import os
 import sys
+from contextlib import AsyncExitStack
 
 import bentoml
 
 from api.app import build_app
-from api.deps import Deps
+from api.deps import ServiceDeps
+from api.stopping import set_on_signals
 from contracts.settings import Settings, SettingsError, read_settings
 from contracts.version import VERSION
 
@@ -26,16 +28,36 @@ image = bentoml.images.Image(
 ).requirements_file("requirements.txt")
 
 
-def open_deps(settings: Settings) -> Deps:
-    """Everything the HTTP surface needs, not yet started."""
+async def open_deps(settings: Settings, closing: AsyncExitStack) -> ServiceDeps:
+    """Everything the HTTP surface needs; what was opened last is closed first."""
+    from live.alerts import AlertParts, open_alerts
+    from live.cameras import open_cameras
+    from media.addresses import AddressRules
+    from media.posting import GuardedPoster
     from media.reader import IsolatedMediaReader
+    from media.web_client import GuardedWebClient
     from runners.transformers_runner import TransformersRunner
 
-    return Deps(
+    media = IsolatedMediaReader(settings)
+    closing.push_async_callback(media.close)
+    runner = TransformersRunner(settings)
+    closing.push_async_callback(runner.close)
+    addresses = AddressRules.parse(settings.media_allow)
+    poster = GuardedPoster(addresses)
+    closing.push_async_callback(poster.close)
+    alerts = await open_alerts(settings, AlertParts(VERSION, poster))
+    closing.push_async_callback(alerts.close)
+    cameras = open_cameras(settings, alerts.watch, GuardedWebClient(addresses))
+    closing.push_async_callback(cameras.close)
+    await cameras.keeper.resume(alerts.stored_streams)
+    return ServiceDeps(
         settings=settings,
-        runner=TransformersRunner(settings),
-        media=IsolatedMediaReader(settings),
+        runner=runner,
+        media=media,
         version=VERSION,
+        streams=cameras.streams,
+        stream_keeper=cameras.keeper,
+        previews=cameras.previews,
     )
 
 
@@ -51,7 +73,7 @@ def set_up_logging(level: str) -> None:
     """Lines of the application go where BentoML's go; without this they stay silent."""
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-    for name in ("lookout", "api", "media", "runners", "llava_custom"):
+    for name in ("lookout", "api", "live", "media", "runners", "llava_custom"):
         package = logging.getLogger(name)
         package.handlers = [handler]
         package.propagate = False
@@ -71,25 +93,26 @@ app = build_app(lambda: bentoml.get_current_service().deps)
 )
 @bentoml.asgi_app(app, path="/")
 class LLaVAVideoService:
-    """Questions to images and videos, on one port."""
+    """Questions to images, videos and live cameras, on one port."""
 
     def __init__(self) -> None:
-        settings = read_settings_or_exit()
-        set_up_logging(settings.log_level)
-        self.deps = open_deps(settings)
+        self.settings = read_settings_or_exit()
+        set_up_logging(self.settings.log_level)
+        self.closing = AsyncExitStack()
 
     @bentoml.on_startup
     async def start(self) -> None:
-        """Begin to load the model; the service answers meanwhile."""
+        """Open everything and begin to load the model; the service answers meanwhile."""
+        self.deps = await open_deps(self.settings, self.closing)
         await self.deps.runner.start()
+        set_on_signals(self.deps.stopping)
         gc.collect()
         gc.freeze()
 
     @bentoml.on_shutdown
     async def stop(self) -> None:
-        """End running work and every decoder."""
-        await self.deps.runner.close()
-        await self.deps.media.close()
+        """End captures, running work and every decoder."""
+        await self.closing.aclose()
 
     async def __is_ready__(self) -> bool:
         """Whether a question would be answered now; must not raise."""

@@ -2,21 +2,24 @@
 
 from fastapi import FastAPI, Request
 from starlette.responses import Response
+from starlette.routing import Match
 
 from api.analyze import analyze_routes
 from api.auth import KeyCheck
 from api.body import IDLE_S, Intake
 from api.chat import chat_routes
-from api.cors import Cors
+from api.cors import METHODS, Cors
 from api.deps import GetDeps
 from api.dialects import error_response
 from api.docs import OPENAPI_PATH, docs_routes
 from api.fallback import Fallback
 from api.health import health_routes
+from api.jps_streams import jps_stream_routes
 from api.models import model_routes
 from api.openapi import document
 from api.probe import probe_routes
 from api.request_log import RequestLog
+from api.streams import stream_routes
 from api.unknown import UnknownPath
 from contracts.errors import MethodNotAllowed, NotFound
 
@@ -38,7 +41,7 @@ def build_app(deps: GetDeps, *, idle_s: float = IDLE_S) -> FastAPI:
     """
     app = FastAPI(
         title="Lookout",
-        description="Questions to images and videos.",
+        description="Questions to images, videos and live cameras.",
         redirect_slashes=False,
         openapi_url=OPENAPI_PATH,
         docs_url=None,
@@ -53,6 +56,8 @@ def build_app(deps: GetDeps, *, idle_s: float = IDLE_S) -> FastAPI:
     app.include_router(chat_routes(deps, intake))
     app.include_router(analyze_routes(deps, intake))
     app.include_router(probe_routes(deps, intake))
+    app.include_router(stream_routes(deps, intake))
+    app.include_router(jps_stream_routes(deps, intake))
     app.include_router(health_routes(deps))
     app.router.routes += [*docs_routes(), UnknownPath()]
     app.add_middleware(KeyCheck, deps=deps)  # the last added is the outermost
@@ -72,6 +77,15 @@ async def _answer_not_found(request: Request, exc: Exception) -> Response:
 
 
 async def _answer_wrong_method(request: Request, exc: Exception) -> Response:
-    allowed = ", ".join(sorted(getattr(exc, "headers", {})["Allow"].split(", ")))
+    scope = dict(request.scope)
+    methods = [
+        method
+        for method in METHODS
+        if any(
+            route.matches(scope | {"method": method})[0] is Match.FULL
+            for route in request.app.routes
+        )
+    ]
+    allowed = ", ".join(methods)
     error = MethodNotAllowed(f"expected the method {allowed} for this path")
     return error_response(error, request.url.path, {"Allow": allowed})

@@ -14,8 +14,14 @@ from api.problems import list_problems
 from contracts.errors import ServiceError
 
 Dialect = Literal["openai", "analyze", "jps"]
+NATIVE = ("/v1/streams", "/v1/rules", "/v1/events")
 JPS_VALIDATION = {"invalid_json": "json_invalid", "invalid_request": "value_error"}
-JPS_LOADING = "VLM Model is still loading. Please try again later."
+JPS_TEXTS = {
+    "model_loading": "VLM Model is still loading. Please try again later.",
+    "stream_limit_reached": "Stream Maximum reached. Remove a stream first to add another.",
+}
+JPS_UNPROCESSABLE = {*JPS_VALIDATION, "stream_limit_reached", "stream_connect_failed"}
+JPS_CONFIGURING = ("/api/v1/live-stream", "/api/v1/alerts", "/v1/alerts")
 
 
 def dialect_of(path: str) -> Dialect:
@@ -27,12 +33,17 @@ def dialect_of(path: str) -> Dialect:
     return "openai"
 
 
+def is_native(path: str) -> bool:
+    """Whether a path is of the native API, which refuses what it does not know."""
+    return path.startswith(NATIVE)
+
+
 def error_response(
     error: ServiceError, path: str, headers: Mapping[str, str] | None = None
 ) -> JSONResponse:
     """The whole answer to a request that failed before its status line."""
     dialect = dialect_of(path)
-    response = JSONResponse(BODIES[dialect](error), _status(error, dialect), headers)
+    response = JSONResponse(BODIES[dialect](error), _status(error, dialect, path), headers)
     response.headers["x-error-code"] = error.code
     response.headers["x-should-retry"] = "true" if error.is_retryable else "false"
     if error.is_retryable:
@@ -63,10 +74,8 @@ def analyze_body(error: ServiceError) -> dict[str, object]:
 
 def jps_body(error: ServiceError) -> dict[str, object]:
     """The error as JPS says it: a text, or a list where the request did not validate."""
-    if error.code == "model_loading":
-        return {"detail": JPS_LOADING}
     if error.code not in JPS_VALIDATION:
-        return {"detail": error.message}
+        return {"detail": JPS_TEXTS.get(error.code, error.message)}
     if isinstance(error.__cause__, ValidationError):
         return {"detail": [problem.as_jps() for problem in list_problems(error.__cause__)]}
     loc = ["body", *_split_path(error.param or "")]
@@ -76,8 +85,12 @@ def jps_body(error: ServiceError) -> dict[str, object]:
 BODIES = {"openai": openai_body, "analyze": analyze_body, "jps": jps_body}
 
 
-def _status(error: ServiceError, dialect: Dialect) -> int:
-    return 422 if dialect == "jps" and error.code in JPS_VALIDATION else error.status
+def _status(error: ServiceError, dialect: Dialect, path: str) -> int:
+    if dialect != "jps":
+        return error.status
+    if error.code == "stream_not_found" and path.startswith(JPS_CONFIGURING):
+        return 422
+    return 422 if error.code in JPS_UNPROCESSABLE else error.status
 
 
 def _split_path(path: str) -> list[str | int]:

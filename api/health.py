@@ -3,6 +3,7 @@
 The server in front answers ``/livez``, ``/readyz`` and ``/healthz`` itself.
 """
 
+from collections import Counter
 from datetime import UTC, datetime
 
 from fastapi import APIRouter, Request
@@ -61,4 +62,5 @@ def status_json(deps: Deps) -> Json:
             "state": state,
             "progress": 1.0 if state == "ready" else 0.0,
         },
+        "streams": Counter(status.state for status in deps.streams.statuses()),
     }

@@ -4,6 +4,7 @@ Schemas are made from the wire schemas and the reply schemas, so that they canno
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, TypedDict
 
 from fastapi import FastAPI
@@ -12,16 +13,24 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from api import reply_schemas as replies
+from api import stream_replies, stream_schemas
 from api.analyze_schemas import ImageOptions, VideoOptions
 from api.chat_schemas import ChatBody
 from api.deps import GetDeps
-from api.dialects import dialect_of
+from api.dialects import dialect_of, is_native
 from contracts.errors import MediaKind
 
 REF = "#/components/schemas/{model}"
 Schema = dict[str, Any]  # a JSON Schema: any JSON object
 
-BODIES: tuple[type[BaseModel], ...] = (ChatBody, ImageOptions, VideoOptions)
+BODIES: tuple[type[BaseModel], ...] = (
+    ChatBody,
+    ImageOptions,
+    VideoOptions,
+    stream_schemas.StreamBody,
+    stream_schemas.StreamPatch,
+    stream_schemas.JpsStreamBody,
+)
 REPLIES: tuple[type[BaseModel], ...] = (
     replies.AnalyzeImageReply,
     replies.AnalyzeVideoReply,
@@ -31,6 +40,11 @@ REPLIES: tuple[type[BaseModel], ...] = (
     replies.ModelList,
     replies.StatusReply,
     replies.DetailReply,
+    stream_replies.StreamReply,
+    stream_replies.StreamList,
+    stream_replies.StreamDeleted,
+    stream_replies.JpsStreamAdded,
+    stream_replies.JpsStream,
     replies.OpenAIError,
     replies.AnalyzeError,
     replies.JpsError,
@@ -44,12 +58,14 @@ ERRORS = {
     400: "The request is not valid, or its media cannot be used; x-error-code says what",
     401: "invalid_api_key: the key is missing or wrong",
     404: "No such thing",
+    409: "stream_exists or stream_limit_reached",
     413: "request_too_large, image_file_too_large or video_file_too_large",
     415: "unsupported_content_type",
-    422: "invalid_json or invalid_request",
+    422: "invalid_json, invalid_request, stream_limit_reached or stream_connect_failed",
     429: "queue_full: as many wait, or are being received, as may be; see retry-after",
     500: "server_error: a fault of ours",
-    503: "model_loading, model_unavailable or shutting_down; see retry-after",
+    503: "model_loading, model_unavailable, shutting_down, storage_unavailable, too_many_viewers or"
+    " stream_no_fresh_frame; see retry-after",
     504: "request_timeout",
 }
 GENERATION_ERRORS = (400, 401, 404, 413, 415, 429, 500, 503, 504)
@@ -60,6 +76,11 @@ HEADERS = {
     "x-error-code": "What went wrong, one stable name",
     "x-should-retry": "true where the same request may succeed later",
     "retry-after": "Seconds to wait, 1 to 60",
+    "location": "Path of what was added",
+    "x-captured-at": "When the frame was captured",
+    "x-frame-age-s": "How old the frame is, seconds",
+    "x-clip-from": "When the clip's first frame was captured",
+    "x-clip-to": "When the clip's last frame was captured",
 }
 
 
@@ -72,29 +93,45 @@ class Operation(TypedDict):
     openapi_extra: Schema
 
 
+@dataclass(frozen=True, slots=True)
+class Success:
+    """How a route answers when all is well; ``content`` is by media type."""
+
+    content: Schema
+    status: int = 200
+    headers: tuple[str, ...] = ()
+
+
 def operation(
-    path: str, summary: str, reply: type[BaseModel], *errors: int, body: Schema | None = None
+    path: str,
+    summary: str,
+    reply: type[BaseModel] | Success,
+    *errors: int,
+    body: Schema | None = None,
+    query: type[BaseModel] | None = None,
 ) -> Operation:
     """The document of one route."""
-    names = ("x-request-id", "x-ignored-parameters") if body else ("x-request-id",)
-    content = _json(_ref(reply))
-    ok: Schema = {"description": "Success", "headers": _headers(*names), "content": content}
-    told: dict[int | str, Schema] = {200: ok}
+    success = reply if isinstance(reply, Success) else Success(json_of(reply))
+    ignores = ("x-ignored-parameters",) if body and not is_native(path) else ()
+    ok: Schema = {
+        "description": "Success",
+        "headers": _headers("x-request-id", *ignores, *success.headers),
+        "content": success.content,
+    }
+    told: dict[int | str, Schema] = {success.status: ok}
     for status in errors:
         told[status] = _error(path, status)
-    return Operation(
-        summary=summary,
-        response_model=None,
-        responses=told,
-        openapi_extra={"requestBody": {"required": True, "content": body}} if body else {},
-    )
+    extra: Schema = {"requestBody": {"required": True, "content": body}} if body else {}
+    if query is not None:
+        extra["parameters"] = _parameters(query)
+    return Operation(summary=summary, response_model=None, responses=told, openapi_extra=extra)
 
 
 def chat_operation(path: str) -> Operation:
     """The document of chat completions."""
     errors = (*GENERATION_ERRORS, 422) if dialect_of(path) == "jps" else GENERATION_ERRORS
     summary = "Ask about text, pictures and videos"
-    told = operation(path, summary, replies.ChatCompletion, *errors, body=_json(_ref(ChatBody)))
+    told = operation(path, summary, replies.ChatCompletion, *errors, body=json_of(ChatBody))
     told["responses"][200]["content"]["text/event-stream"] = {
         "schema": {"type": "string", "description": "With stream true: chunks, then [DONE]"}
     }
@@ -112,7 +149,7 @@ def analyze_operation(kind: MediaKind) -> Operation:
 
 def probe_operation(path: str) -> Operation:
     """The document of the media probe."""
-    body = _json(_ref(ChatBody)) | _multipart("video", "image")
+    body = json_of(ChatBody) | _multipart("video", "image")
     summary = "Read a request's media, count its tokens, ask nothing"
     return operation(path, summary, replies.MediaProbe, *GENERATION_ERRORS, body=body)
 
@@ -159,12 +196,26 @@ def _error(path: str, status: int) -> Schema:
     return {
         "description": ERRORS[status],
         "headers": _headers(*names, *(["retry-after"] if status in WAITING else [])),
-        "content": _json(_ref(ERROR_SCHEMAS[dialect_of(path)])),
+        "content": json_of(ERROR_SCHEMAS[dialect_of(path)]),
     }
 
 
 def _headers(*names: str) -> Schema:
     return {name: {"description": HEADERS[name], "schema": {"type": "string"}} for name in names}
+
+
+def _parameters(query: type[BaseModel]) -> list[Schema]:
+    properties = query.model_json_schema()["properties"]
+    return [
+        {
+            "name": name,
+            "in": "query",
+            "required": False,
+            "description": schema.pop("description"),
+            "schema": schema,
+        }
+        for name, schema in properties.items()
+    ]
 
 
 def _analyze_json(kind: MediaKind) -> Schema:
@@ -201,6 +252,21 @@ def _options(kind: MediaKind) -> type[ImageOptions]:
 
 def _ref(schema: type[BaseModel]) -> Schema:
     return {"$ref": REF.format(model=schema.__name__)}
+
+
+def json_of(schema: type[BaseModel]) -> Schema:
+    """Content: one of a schema, as JSON."""
+    return _json(_ref(schema))
+
+
+def json_list_of(schema: type[BaseModel]) -> Schema:
+    """Content: a list of a schema, as JSON."""
+    return _json({"type": "array", "items": _ref(schema)})
+
+
+def binary_of(media_type: str) -> Schema:
+    """Content: bytes of a media type."""
+    return {media_type: {"schema": {"type": "string", "format": "binary"}}}
 
 
 def _json(schema: Schema) -> Schema:

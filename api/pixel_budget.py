@@ -4,10 +4,10 @@ One ``PixelBudget`` belongs to one app. Not thread-safe: one event loop.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
-from api.deps import GetDeps
+from api.deps import Deps
 from contracts.errors import TooManyMedia
 
 MB = 1 << 20
@@ -23,7 +23,7 @@ class PixelBudget:
     oldest; each has its turn.
     """
 
-    def __init__(self, deps: GetDeps) -> None:
+    def __init__(self, deps: Callable[[], Deps]) -> None:
         self._deps = deps
         self._claims: list[PixelClaim] = []
         self._change = asyncio.Event()

@@ -236,6 +236,7 @@ class StatusReply(ReplySchema):
     version: str
     uptime_s: float
     model: ModelStatus
+    streams: dict[str, int] = Field(description="How many live streams are in which state")
 
 
 class DetailReply(ReplySchema):

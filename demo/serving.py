@@ -48,7 +48,11 @@ def served(
     with tempfile.TemporaryDirectory(prefix="served-") as scratch:
         log = log or Path(scratch) / "log"
         port = free_port()
-        own = {"BENTOML_DO_NOT_TRACK": "True", "BENTOML_HOME": f"{scratch}/home"}
+        own = {
+            "BENTOML_DO_NOT_TRACK": "True",
+            "BENTOML_HOME": f"{scratch}/home",
+            "VLM_DATA_DIR": f"{scratch}/data",
+        }
         with log.open("wb") as out:
             process = subprocess.Popen(
                 [*_bentoml_serve(target), "--host", "127.0.0.1", "--port", str(port)],

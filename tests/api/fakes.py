@@ -3,12 +3,13 @@
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cache
 
 import numpy as np
 from starlette.testclient import TestClient
 
 from api.app import build_app
-from api.deps import Deps
+from api.deps import ServiceDeps
 from contracts.chat import ChatMessage
 from contracts.generation import (
     GenerationRequest,
@@ -34,7 +35,14 @@ from contracts.media import (
     uncounted_clip,
 )
 from contracts.settings import Settings
+from contracts.streams import LiveStreams
+from live.kept_streams import KeptStreams, MemoryStreamStore
+from live.live_stream import StreamPolicy
+from live.overlay_lines import OverlayLines
+from live.preview import LivePreviews
+from live.stream_registry import StreamRegistry
 from runners.scripted import CARD, ScriptedRunner
+from tests.live.hand_cameras import Stage
 
 RGB = np.zeros((4, 6, 3), np.uint8)
 PICTURE = Picture(RGB, 6, 4, "png", fetch_s=0.002, decode_s=0.003)
@@ -178,22 +186,47 @@ class DeltaRunner(ScriptedRunner):
 ADMITTED = TokenDelta(usage=Usage(PromptTokens(text=3)))
 
 
+@cache
+def no_cameras() -> LiveStreams:
+    """A registry that was closed: there is no stream in it, and no thread."""
+    policy = StreamPolicy(ring_seconds=60, ring_bytes=1 << 20, stale_s=10, lost_s=30)
+    closed = StreamRegistry(
+        policy, max_streams=1, check=lambda source: None, open_source=Stage().open
+    )
+    closed.close()
+    return closed
+
+
 def deps_of(
-    runner: ModelRunner | None = None, media: FakeMedia | None = None, **settings: object
-) -> Deps:
-    chosen = Settings.model_validate({"model_name": "m", **settings})
-    return Deps(chosen, runner or saying("Hello"), media or FakeMedia(), "1.2.3")
+    runner: ModelRunner | None = None,
+    media: FakeMedia | None = None,
+    streams: LiveStreams | None = None,
+    **settings: object,
+) -> ServiceDeps:
+    live = no_cameras() if streams is None else streams
+    return ServiceDeps(
+        settings=Settings.model_validate({"model_name": "m", **settings}),
+        runner=runner or saying("Hello"),
+        media=media or FakeMedia(),
+        streams=live,
+        stream_keeper=KeptStreams(live, MemoryStreamStore()),
+        previews=LivePreviews(live, OverlayLines()),
+        version="1.2.3",
+    )
 
 
-def client_of(deps: Deps) -> TestClient:
+def client_of(deps: ServiceDeps) -> TestClient:
     return TestClient(build_app(lambda: deps))
 
 
 def serve(
-    runner: ModelRunner | None = None, media: FakeMedia | None = None, **settings: object
+    runner: ModelRunner | None = None,
+    media: FakeMedia | None = None,
+    streams: LiveStreams | None = None,
+    **settings: object,
 ) -> TestClient:
     """A client of an app of its own."""
-    return client_of(deps_of(runner, media, **settings))
+    return client_of(deps_of(runner, media, streams, **settings))
 
 
 def saying(*pieces: str, times: int = 1, card: ModelCard | None = CARD) -> ScriptedRunner:

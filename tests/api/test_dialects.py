@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from api.dialects import dialect_of, error_response
-from contracts.errors import MediaError, QueueFull, RequestError, ServiceError
+from contracts.errors import MediaError, QueueFull, RequestError, ServiceError, StreamNotFound
 from tests.api.fakes import serve
 
 
@@ -16,11 +16,19 @@ def every_error(cls: type[ServiceError] = ServiceError) -> Iterator[ServiceError
         yield from every_error(sub)
 
 
+JPS_UNPROCESSABLE = (
+    "invalid_json",
+    "invalid_request",
+    "stream_limit_reached",
+    "stream_connect_failed",
+)
+
+
 @pytest.mark.parametrize("error", list(every_error()), ids=lambda e: type(e).__name__)
 @pytest.mark.parametrize("path", ["/v1/x", "/analyze_video", "/api/v1/x"])
 def test_status_and_headers_are_true_in_every_dialect(error: ServiceError, path: str) -> None:
     response = error_response(error, path)
-    is_jps = path.startswith("/api/v1") and error.code in ("invalid_json", "invalid_request")
+    is_jps = path.startswith("/api/v1") and error.code in JPS_UNPROCESSABLE
     assert response.status_code == (422 if is_jps else error.status)
     assert response.headers["x-error-code"] == error.code
     assert response.headers["x-should-retry"] == ("true" if error.is_retryable else "false")
@@ -41,6 +49,20 @@ def test_status_and_headers_are_true_in_every_dialect(error: ServiceError, path:
 )
 def test_each_path_has_its_dialect(path: str, dialect: str) -> None:
     assert dialect_of(path) == dialect
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("/v1/streams/x", 404),
+        ("/api/v1/chat/completions", 404),
+        ("/api/v1/live-stream/x", 422),
+        ("/api/v1/alerts", 422),
+        ("/v1/alerts", 422),
+    ],
+)
+def test_jps_calls_a_wrong_stream_unprocessable_where_it_configures(path: str, status: int) -> None:
+    assert error_response(StreamNotFound("why"), path).status_code == status
 
 
 @pytest.mark.parametrize(("asked_s", "said"), [(0, "5"), (1, "1"), (7, "7"), (600, "60")])
