@@ -17,10 +17,13 @@ from api.health import health_routes
 from api.jps_streams import jps_stream_routes
 from api.models import model_routes
 from api.openapi import document
+from api.preview_socket import preview_routes
 from api.probe import probe_routes
 from api.request_log import RequestLog
+from api.stream_pictures import stream_picture_routes
 from api.streams import stream_routes
 from api.unknown import UnknownPath
+from api.viewers import Viewers
 from contracts.errors import MethodNotAllowed, NotFound
 
 INSTEAD = {
@@ -51,13 +54,15 @@ def build_app(deps: GetDeps, *, idle_s: float = IDLE_S) -> FastAPI:
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     app.openapi = document(app, deps)  # type: ignore[method-assign]  # FastAPI's own way to extend it
-    intake = Intake(deps, idle_s=idle_s)
+    intake, viewers = Intake(deps, idle_s=idle_s), Viewers(deps)
     app.include_router(model_routes(deps))
     app.include_router(chat_routes(deps, intake))
     app.include_router(analyze_routes(deps, intake))
     app.include_router(probe_routes(deps, intake))
     app.include_router(stream_routes(deps, intake))
     app.include_router(jps_stream_routes(deps, intake))
+    app.include_router(stream_picture_routes(deps, viewers))
+    app.include_router(preview_routes(deps, viewers))
     app.include_router(health_routes(deps))
     app.router.routes += [*docs_routes(), UnknownPath()]
     app.add_middleware(KeyCheck, deps=deps)  # the last added is the outermost

@@ -133,6 +133,9 @@ class Settings(BaseModel):
         description="Decoded pixels of all requests together, MB; one request may hold half",
     )
     max_streams: int = Field(default=8, ge=1, description="Live streams")
+    max_viewers: int = Field(
+        default=16, ge=1, description="Previews of live streams that may be open"
+    )
     stream_allow: tuple[str, ...] = Field(
         default=("*",), description="Hosts and networks of RTSP cameras, comma-separated; *: all"
     )

@@ -16,6 +16,8 @@ class RawClient:
     chunks: Iterable[bytes] = ()
     headers: dict[str, str] = field(default_factory=dict)
     is_whole: bool = True
+    method: str = "POST"
+    query: str = ""
     sent: list[Message] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -30,11 +32,11 @@ class RawClient:
             "type": "http",
             "asgi": {"version": "3.0", "spec_version": "2.3"},
             "http_version": "1.1",
-            "method": "POST",
+            "method": self.method,
             "scheme": "http",
             "path": self.path,
             "raw_path": self.path.encode(),
-            "query_string": b"",
+            "query_string": self.query.encode(),
             "root_path": "",
             "headers": headers,
             "client": ("test", 1),
@@ -45,9 +47,9 @@ class RawClient:
     def leave(self) -> None:
         self._left.set()
 
-    async def until(self, text: bytes) -> None:
-        """Wait until the answer holds the text."""
-        while text not in self.body:
+    async def until(self, text: bytes, *, count: int = 1) -> None:
+        """Wait until the answer holds the text so many times."""
+        while self.body.count(text) < count:
             await self._news.wait()
             self._news.clear()
 
