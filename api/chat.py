@@ -12,7 +12,7 @@ from api.body import Intake
 from api.chat_reply import Reply, reply_json
 from api.chat_request import JPS_RULES, OPENAI_RULES, ChatRules, read_chat
 from api.client import while_client_stays
-from api.deps import Deps, GetDeps
+from api.deps import GetDeps, ServiceDeps
 from api.dialects import openai_body
 from api.fallback import public_error, server_error
 from api.generation import Question, start
@@ -20,9 +20,11 @@ from api.openapi import chat_operation
 from api.replies import Json, logprobs_json, media_info, new_id
 from api.request_log import request_id_of
 from api.sse import DONE, EventStream, event
+from api.stream_parts import note_answer
 from api.wire_schemas import ignored_header
 from contracts.errors import ServiceError
 from contracts.generation import TokenDelta
+from contracts.previews import Previews
 
 logger = logging.getLogger(__name__)
 
@@ -47,7 +49,9 @@ def chat_routes(deps: GetDeps, intake: Intake) -> APIRouter:
     return router
 
 
-async def _complete(request: Request, rules: ChatRules, deps: Deps, intake: Intake) -> Response:
+async def _complete(
+    request: Request, rules: ChatRules, deps: ServiceDeps, intake: Intake
+) -> Response:
     body = await intake.json(request)
     asked = await body.read(partial(read_chat, rules=rules, settings=deps.settings))
     request_id = request_id_of(request.scope)
@@ -61,28 +65,33 @@ async def _complete(request: Request, rules: ChatRules, deps: Deps, intake: Inta
     headers = ignored_header(asked.ignored)
     if asked.is_streamed:
         return EventStream(
-            chat_events(reply),
+            chat_events(reply, deps.previews),
             close=generation.aclose,
             keep_alive_s=deps.settings.sse_keepalive_s,
             headers=headers,
         )
     try:
         async with while_client_stays(request.receive):
-            return JSONResponse(reply_json(reply, await generation.answer()), headers=headers)
+            answer = await generation.answer()
+        note_answer(deps.previews, generation.messages, answer.choices[0].text)
+        return JSONResponse(reply_json(reply, answer), headers=headers)
     finally:
         await generation.aclose()
 
 
-async def chat_events(reply: Reply) -> AsyncGenerator[bytes, None]:
+async def chat_events(reply: Reply, previews: Previews) -> AsyncGenerator[bytes, None]:
     """One event per delta; a failure is an event too, and DONE always closes."""
+    said = ""
     try:
         for chunk in _first_chunks(reply):
             yield event(chunk)
         async for delta in reply.generation:
+            said += delta.text if delta.choice_index == 0 else ""
             if delta.text or delta.logprobs or delta.finish_reason:
                 yield event(_chunk(reply, [_delta_choice(delta)]))
         if reply.asked.has_usage_chunk:
             yield event(_chunk(reply, []) | reply.cost(reply.generation.usage))
+        note_answer(previews, reply.generation.messages, said)
     except ServiceError as exc:
         yield event(openai_body(public_error(exc, reply.request_id)))
     except Exception:  # the status is spent; a client that leaves passes through untouched

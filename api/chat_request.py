@@ -9,9 +9,9 @@ from types import MappingProxyType
 
 from pydantic import ValidationError
 
-from api.chat_schemas import MAX_MESSAGES, ChatBody
+from api.chat_schemas import ChatBody
 from api.drafts import Draft, check_counts
-from api.messages import draft_of, unknown_part_names
+from api.messages import MessageRules, draft_of, unknown_part_names
 from api.model_names import check_model
 from api.problems import request_error
 from api.wire_schemas import WireSchema
@@ -27,12 +27,14 @@ from contracts.settings import Settings
 TOOL_FIELDS = ("tools", "functions", "tool_choice")
 
 
+ANY_MESSAGES = MessageRules()
+
+
 @dataclass(frozen=True, slots=True)
 class ChatRules:
     """In what the two addresses of the chat API differ; ``None`` is no rule."""
 
-    max_messages: int = MAX_MESSAGES
-    max_part_chars: int | None = None
+    messages: MessageRules = ANY_MESSAGES
     most_tokens: int | None = None
     default_max_tokens: int | None = None
     least_min_tokens: int = 0
@@ -42,8 +44,7 @@ class ChatRules:
 
 OPENAI_RULES = ChatRules()
 JPS_RULES = ChatRules(
-    max_messages=100,
-    max_part_chars=20_000,
+    messages=MessageRules(max_messages=100, max_part_chars=20_000, takes_any_stream=True),
     most_tokens=4096,
     default_max_tokens=128,
     least_min_tokens=1,
@@ -77,7 +78,7 @@ def read_chat(value: object, rules: ChatRules, settings: Settings) -> ChatReques
         raise request_error(exc) from exc
     _check_features(body)
     sampling = sampling_of(body, rules, settings)
-    draft = draft_of(body, rules.max_messages, rules.max_part_chars, settings)
+    draft = draft_of(body, rules.messages, settings)
     check_counts(draft, settings)
     return ChatRequest(
         draft,

@@ -10,13 +10,15 @@ from collections.abc import Callable, Coroutine, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
+from api.deps import Deps
 from api.media_parts import WantedClip, WantedPicture
+from api.stream_parts import WantedStream, find_stream, read_stream
 from contracts.chat import ChatMessage, ImagePart, Part, Role, TextPart, VideoPart
 from contracts.errors import RequestError, TooManyMedia
 from contracts.media import Clip, FramePolicy, MediaReader, PixelClaim
 from contracts.settings import Settings
 
-Wanted = WantedPicture | WantedClip
+Wanted = WantedPicture | WantedClip | WantedStream
 DraftPart = Part | Wanted
 
 
@@ -58,28 +60,35 @@ def check_counts(draft: Draft, settings: Settings) -> None:
     """
     parts = [part for message in draft for part in message.parts]
     pictures = sum(isinstance(part, ImagePart | WantedPicture) for part in parts)
-    clips = sum(isinstance(part, VideoPart | WantedClip) for part in parts)
+    clips = sum(isinstance(part, VideoPart | WantedClip | WantedStream) for part in parts)
     _check_count("pictures", pictures, settings.max_images, "VLM_MAX_IMAGES")
     _check_count("videos", clips, settings.max_videos, "VLM_MAX_VIDEOS")
 
 
+def check_streams(draft: Draft, deps: Deps) -> None:
+    """Check that there are the live streams that a draft asks for.
+
+    Raises:
+        StreamNotFound: One is not there.
+    """
+    for one in wanted_media(draft):
+        if isinstance(one, WantedStream):
+            find_stream(one, deps.streams)
+
+
 async def read_draft(
-    draft: Draft,
-    media: MediaReader,
-    policy: FramePolicy,
-    settings: Settings,
-    claim: PixelClaim,
+    draft: Draft, deps: Deps, policy: FramePolicy, claim: PixelClaim
 ) -> tuple[ChatMessage, ...]:
     """Read every medium of the conversation, in any order, and put each in its place.
 
     Raises:
-        MediaError: One cannot be used; ``param`` says which.
+        MediaError, StreamNotFound, StreamNoFreshFrame: One cannot be used; ``param`` says which.
         TooManyMedia: More of the pictures turned out to be videos than one request may hold.
     """
     wanted = list(wanted_media(draft))
-    clips = ClipCount(settings.max_videos)
+    clips = ClipCount(deps.settings.max_videos)
     tasks = await _read_all(
-        [_read(one, media, policy, claim, partial(clips.note, i)) for i, one in enumerate(wanted)]
+        [_read(one, deps, policy, claim, partial(clips.note, i)) for i, one in enumerate(wanted)]
     )
     parts = iter(tasks)
     return tuple(
@@ -118,28 +127,42 @@ async def _read_all(reads: Sequence[Coroutine[None, None, ImagePart | VideoPart]
 
 async def _read(
     one: Wanted,
-    media: MediaReader,
+    deps: Deps,
     policy: FramePolicy,
     claim: PixelClaim,
     on_clip: Callable[[], None],
 ) -> ImagePart | VideoPart:
     try:
-        if isinstance(one, WantedClip):
+        if isinstance(one, WantedStream):
             on_clip()
-            clip = await media.read_clip(
-                one.source, one.sampling, policy=policy, pixels=one.pixels, claim=claim
-            )
-            return VideoPart(clip)
-        if not one.may_be_clip:
-            picture = await media.read_image(one.source, pixels=one.pixels, claim=claim)
-            return ImagePart(picture, one.detail)
-        seen = await media.read_image_or_clip(
-            one.source, policy=policy, pixels=one.pixels, claim=claim, on_clip=on_clip
-        )
-        return VideoPart(seen) if isinstance(seen, Clip) else ImagePart(seen, one.detail)
+            most = deps.settings.max_frames
+            return await read_stream(one, deps.streams, policy, max_frames=most, claim=claim)
+        return await _read_file(one, deps.media, policy, claim, on_clip)
     except RequestError as exc:
         exc.param = exc.param or one.path
         raise
+
+
+async def _read_file(
+    one: WantedPicture | WantedClip,
+    media: MediaReader,
+    policy: FramePolicy,
+    claim: PixelClaim,
+    on_clip: Callable[[], None],
+) -> ImagePart | VideoPart:
+    if isinstance(one, WantedClip):
+        on_clip()
+        clip = await media.read_clip(
+            one.source, one.sampling, policy=policy, pixels=one.pixels, claim=claim
+        )
+        return VideoPart(clip)
+    if not one.may_be_clip:
+        picture = await media.read_image(one.source, pixels=one.pixels, claim=claim)
+        return ImagePart(picture, one.detail)
+    seen = await media.read_image_or_clip(
+        one.source, policy=policy, pixels=one.pixels, claim=claim, on_clip=on_clip
+    )
+    return VideoPart(seen) if isinstance(seen, Clip) else ImagePart(seen, one.detail)
 
 
 def _check_count(what: str, count: int, limit: int, setting: str) -> None:

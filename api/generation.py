@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass, field
 
 from api.deps import Deps
-from api.drafts import Draft, read_draft
+from api.drafts import Draft, check_streams, read_draft
 from api.pixel_budget import PixelClaim
 from contracts.chat import ChatMessage
 from contracts.errors import RequestTimeout, RunnerError
@@ -117,17 +117,17 @@ async def read_question(
     """Read the question's media within its deadline, as far as their pixels are within the claim.
 
     Raises:
+        StreamNotFound: A live stream is not there.
         ModelLoading, ModelUnavailable: How the model takes frames is not known.
         RequestTimeout: They took too long.
         MediaError: One of them cannot be used.
     """
+    check_streams(question.draft, deps)
     card = deps.runner.require_card()
     left_s = deadline_s(deps, question) - time.monotonic()
     try:
         async with asyncio.timeout(left_s) as bound:
-            messages = await read_draft(
-                question.draft, deps.media, card.frame_policy, deps.settings, claim
-            )
+            messages = await read_draft(question.draft, deps, card.frame_policy, claim)
     except TimeoutError as exc:
         if not bound.expired():
             raise

@@ -1,21 +1,27 @@
 """Messages as clients write them, made into a draft of the conversation."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
-from api.chat_schemas import ChatBody
+from api.chat_schemas import MAX_MESSAGES, ChatBody
 from api.drafts import Draft, DraftMessage, DraftPart
 from api.media_parts import ClipDefaults, clip_defaults, wanted_clip, wanted_picture
 from api.part_schemas import (
     ContentPart,
     ImageContent,
+    ImageUrl,
     Message,
-    PixelBounds,
     RefusalContent,
+    StreamContent,
+    StreamRef,
     TextContent,
     VideoContent,
+    VideoUrl,
 )
+from api.stream_parts import wanted_stream
+from api.wire_schemas import WireSchema
 from contracts.chat import Role, TextPart
-from contracts.errors import NotFound, RequestError, UnsupportedValue
+from contracts.errors import RequestError, UnsupportedValue
 from contracts.settings import Settings
 
 MAX_TEXT_CHARS = 1_000_000
@@ -31,23 +37,34 @@ ROLES: dict[str, Role] = {
 }
 
 
-def draft_of(
-    body: ChatBody, max_messages: int, max_part_chars: int | None, settings: Settings
-) -> Draft:
+@dataclass(frozen=True, slots=True)
+class MessageRules:
+    """In what the addresses of the chat API differ; ``None`` is no rule.
+
+    Attributes:
+        takes_any_stream: Whether a ``stream_id`` that is not known means the only stream.
+    """
+
+    max_messages: int = MAX_MESSAGES
+    max_part_chars: int | None = None
+    takes_any_stream: bool = False
+
+
+def draft_of(body: ChatBody, rules: MessageRules, settings: Settings) -> Draft:
     """The conversation of a body, its system messages joined in front.
 
     Raises:
         RequestError: Or one of its kinds, for whatever is wrong.
     """
-    if len(body.messages) > max_messages:
-        message = f"messages: expected at most {max_messages} (too_long)"
+    if len(body.messages) > rules.max_messages:
+        message = f"messages: expected at most {rules.max_messages} (too_long)"
         raise RequestError(message, param="messages")
-    defaults = clip_defaults(body, settings)
+    reader = PartReader(clip_defaults(body, settings), rules, settings)
     draft = [
-        DraftMessage(ROLES[message.role], tuple(_parts(message, index, defaults, settings)))
+        DraftMessage(ROLES[message.role], tuple(_parts(message, index, reader)))
         for index, message in enumerate(body.messages)
     ]
-    _check_text(draft, max_part_chars)
+    _check_text(draft, rules.max_part_chars)
     return join_system(draft)
 
 
@@ -78,17 +95,17 @@ def unknown_part_names(body: ChatBody) -> Iterator[str]:
                 yield from (f"{path}.{field}.{name}" for name in inner.unknown_names())
 
 
-def _inner(part: ContentPart) -> tuple[str, PixelBounds | None]:
+def _inner(part: ContentPart) -> tuple[str, WireSchema | None]:
     if isinstance(part, ImageContent):
         return "image_url", part.image_url
     if isinstance(part, VideoContent):
         return "video_url", part.video_url
+    if isinstance(part, StreamContent):
+        return "stream", part.stream
     return "", None
 
 
-def _parts(
-    message: Message, index: int, defaults: ClipDefaults, settings: Settings
-) -> Iterator[DraftPart]:
+def _parts(message: Message, index: int, reader: "PartReader") -> Iterator[DraftPart]:
     content = message.content
     if content is None or isinstance(content, str):
         if content is not None:
@@ -97,7 +114,7 @@ def _parts(
     for number, part in enumerate(content):
         path = f"messages[{index}].content[{number}]"
         _check_role(part, ROLES[message.role], message.role, path)
-        yield _part(part, path, defaults, settings)
+        yield reader.read(part, path)
 
 
 def _check_role(part: ContentPart, role: Role, written: str, path: str) -> None:
@@ -114,24 +131,34 @@ def _check_role(part: ContentPart, role: Role, written: str, path: str) -> None:
         )
 
 
-def _part(part: ContentPart, path: str, defaults: ClipDefaults, settings: Settings) -> DraftPart:
-    match part:
-        case TextContent():
-            return TextPart(part.text)
-        case RefusalContent():
-            return TextPart(part.refusal)
-        case ImageContent(image_url=image) if image is not None:
-            return wanted_picture(image, at=f"{path}.image_url", settings=settings)
-        case VideoContent(video_url=video) if video is not None:
-            return wanted_clip(video, defaults, at=f"{path}.video_url", settings=settings)
-        case _:
-            raise _no_stream(f"{path}.stream.stream_id")
+@dataclass(frozen=True, slots=True)
+class PartReader:
+    """Reads the parts of one body."""
 
+    defaults: ClipDefaults
+    rules: MessageRules
+    settings: Settings
 
-def _no_stream(path: str) -> NotFound:
-    error = NotFound("No stream has been added.", param=path)
-    error.code = "stream_not_found"
-    return error
+    def read(self, part: ContentPart, path: str) -> DraftPart:
+        """What the part at a path asks for."""
+        match part:
+            case TextContent():
+                return TextPart(part.text)
+            case RefusalContent():
+                return TextPart(part.refusal)
+            case ImageContent():
+                image = part.image_url or ImageUrl()
+                return wanted_picture(image, at=f"{path}.image_url", settings=self.settings)
+            case VideoContent():
+                video, at = part.video_url or VideoUrl(), f"{path}.video_url"
+                return wanted_clip(video, self.defaults, at=at, settings=self.settings)
+            case StreamContent():
+                return wanted_stream(
+                    part.stream or StreamRef(),
+                    at=f"{path}.stream",
+                    settings=self.settings,
+                    takes_any=self.rules.takes_any_stream,
+                )
 
 
 def _check_text(draft: list[DraftMessage], max_part_chars: int | None) -> None:

@@ -48,7 +48,7 @@ def model_json(deps: Deps, name: str) -> Json:
         "capabilities": {
             "vision": True,
             "video": card.knows_video if card else True,
-            "streams": False,
+            "streams": True,
         },
     }
 

@@ -63,9 +63,22 @@ class VideoUrl(PixelBounds):
 
 
 class StreamRef(WireSchema):
-    """Which camera to look at."""
+    """Which camera to look at, and how far back."""
 
     stream_id: str | None = None
+    last_seconds: Annotated[float, Field(gt=0)] | None = Field(
+        default=None, description="Span up to now, at most VLM_RING_SECONDS; default: now alone"
+    )
+    frames: Count | None = Field(
+        default=None,
+        description="How many, at most VLM_MAX_FRAMES; without last_seconds the newest ones",
+    )
+    detail: Literal["low", "high"] | None = Field(
+        default="low", description="high: one frame, in tiles"
+    )
+    allow_stale: bool | None = Field(
+        default=False, description="Whether a newest frame older than VLM_STREAM_STALE_S will do"
+    )
 
 
 class TextContent(WireSchema):

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from api.deps import Deps
 from api.drafts import media_parts
 from api.generation import Choice
-from contracts.chat import ChatMessage, ImagePart, VideoPart
+from contracts.chat import ChatMessage, ImagePart, StreamExcerpt, VideoPart
 from contracts.generation import Alternative, PromptTokens, Timings, TokenLogprob, Usage
 from contracts.media import Clip, Picture
+from contracts.moments import rfc3339
 
 Json = dict[str, object]
 
@@ -157,7 +158,21 @@ def _alternative_json(alternative: Alternative) -> Json:
     }
 
 
+def excerpt_json(excerpt: StreamExcerpt) -> Json:
+    """What was seen of a live stream."""
+    return {
+        "stream_id": excerpt.stream_id,
+        "frame_count": len(excerpt.frame_times_s),
+        "frame_times": [round(time_s, 3) for time_s in excerpt.frame_times_s],
+        "captured_from": rfc3339(excerpt.captured_from),
+        "captured_to": rfc3339(excerpt.captured_to),
+        "age_s": round(excerpt.age_s, 3),
+    }
+
+
 def _medium_json(part: ImagePart | VideoPart) -> Json:
+    if part.excerpt is not None:
+        return {"type": "stream"} | excerpt_json(part.excerpt)
     if isinstance(part, VideoPart):
         return {"type": "video"} | clip_json(part.clip)
     return {"type": "image"} | picture_json(part.picture)

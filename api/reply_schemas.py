@@ -100,6 +100,18 @@ class VideoMedium(VideoInfo):
     type: Literal["video"]
 
 
+class StreamMedium(ReplySchema):
+    """An entry of media_info: frames of a live stream; times from the first of them."""
+
+    type: Literal["stream"]
+    stream_id: str
+    frame_count: int
+    frame_times: list[float]
+    captured_from: str
+    captured_to: str
+    age_s: float
+
+
 class AnalyzeReply(ReplySchema):
     """What both routes answer."""
 
@@ -175,14 +187,14 @@ class ChatCompletion(ReplySchema):
     choices: list[ChoiceReply]
     usage: UsageReply
     timings: ChatTimings
-    media_info: list[ImageMedium | VideoMedium]
+    media_info: list[ImageMedium | VideoMedium | StreamMedium]
 
 
 class MediaProbe(ReplySchema):
     """What a request's media are and cost."""
 
     object: Literal["media.probe"]
-    media_info: list[ImageMedium | VideoMedium]
+    media_info: list[ImageMedium | VideoMedium | StreamMedium]
     prompt_tokens: int
     prompt_tokens_details: PromptDetails
     context_length: int

@@ -291,17 +291,6 @@ def test_the_aliases_have_their_own_ranges_and_say_422(wrong: dict[str, object])
     assert reply.headers["x-error-code"] == "invalid_request"
 
 
-@pytest.mark.parametrize("stream", [{"stream_id": "aaa"}, {"stream_id": ""}, {}, None])
-def test_there_are_no_cameras_yet(stream: object) -> None:
-    body = user({"type": "stream", "stream": stream}, text("?"))
-    reply = serve().post(JPS[0], json=body)
-    assert reply.status_code == 404
-    assert reply.json() == {"detail": "No stream has been added."}
-    error = serve().post(CHAT, json=body)
-    assert error.status_code == 404
-    assert error.json()["error"]["code"] == error.headers["x-error-code"] == "stream_not_found"
-
-
 def test_the_runner_gets_what_was_asked() -> None:
     runner = saying("a")
     body = {

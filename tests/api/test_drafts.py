@@ -8,7 +8,7 @@ from contracts.chat import ImagePart, TextPart, VideoPart
 from contracts.errors import EmptyFile, TooManyMedia
 from contracts.media import UNCOUNTED, FramePolicy, FrameSampling, MediaUrl, PixelRange
 from contracts.settings import Settings
-from tests.api.fakes import PICTURE, FakeMedia, Read
+from tests.api.fakes import PICTURE, FakeMedia, Read, deps_of
 from tests.api.fakes import clip as made_clip
 
 POLICY = FramePolicy(3)
@@ -27,7 +27,9 @@ async def test_each_medium_comes_back_in_its_place() -> None:
     media = FakeMedia()
     first = DraftMessage("user", (picture("a"), TextPart("x"), clip("b")))
     second = DraftMessage("user", (picture("c", may_be_clip=False),))
-    messages = await read_draft((first, second), media, POLICY, SETTINGS, UNCOUNTED)
+    messages = await read_draft(
+        (first, second), deps_of(media=media, max_videos=2), POLICY, UNCOUNTED
+    )
     kinds = [[type(part) for part in message.parts] for message in messages]
     assert kinds == [[ImagePart, TextPart, VideoPart], [ImagePart]]
     assert media.reads == [
@@ -45,7 +47,7 @@ async def test_media_that_were_read_before_stay_as_they_are() -> None:
     media = FakeMedia()
     seen, filmed = ImagePart(PICTURE), VideoPart(made_clip(2))
     draft = (DraftMessage("user", (seen, picture("a"), TextPart("x"), filmed)),)
-    (message,) = await read_draft(draft, media, POLICY, SETTINGS, UNCOUNTED)
+    (message,) = await read_draft(draft, deps_of(media=media, max_videos=2), POLICY, UNCOUNTED)
     assert message.parts[0] is seen
     assert message.parts[3] is filmed
     assert [read.name for read in media.reads] == ["a"]
@@ -59,7 +61,7 @@ def test_they_count_like_the_others() -> None:
 
 async def test_a_video_among_pictures_is_a_clip() -> None:
     draft = (DraftMessage("user", (picture("a-video"),)),)
-    (message,) = await read_draft(draft, FakeMedia(), POLICY, SETTINGS, UNCOUNTED)
+    (message,) = await read_draft(draft, deps_of(max_videos=2), POLICY, UNCOUNTED)
     (part,) = message.parts
     assert isinstance(part, VideoPart)
     assert len(part.clip.frames) == 3
@@ -68,14 +70,16 @@ async def test_a_video_among_pictures_is_a_clip() -> None:
 async def test_such_videos_are_counted_too() -> None:
     draft = (DraftMessage("user", tuple(picture("a-video") for _ in range(3))),)
     with pytest.raises(TooManyMedia, match="2 videos"):
-        await read_draft(draft, FakeMedia(), POLICY, SETTINGS, UNCOUNTED)
+        await read_draft(draft, deps_of(max_videos=2), POLICY, UNCOUNTED)
 
 
 async def test_one_video_too_many_ends_the_others_before_they_are_read() -> None:
     media = FakeMedia()
     parts = (clip("hang"), picture("a-video-hang"), picture("b-video"))
     with pytest.raises(TooManyMedia) as caught:
-        await read_draft((DraftMessage("user", parts),), media, POLICY, SETTINGS, UNCOUNTED)
+        await read_draft(
+            (DraftMessage("user", parts),), deps_of(media=media, max_videos=2), POLICY, UNCOUNTED
+        )
     assert caught.value.param == "b-video"
     assert media.num_cancelled == 2
     assert [read.name for read in media.reads] == ["hang", "a-video-hang"]
@@ -93,7 +97,7 @@ async def test_the_first_that_fails_ends_the_others() -> None:
     media = FakeMedia({"b": EmptyFile("zero bytes", kind="image")})
     draft = (DraftMessage("user", (picture("hang"), picture("b"), picture("hang"))),)
     with pytest.raises(EmptyFile) as caught:
-        await read_draft(draft, media, POLICY, SETTINGS, UNCOUNTED)
+        await read_draft(draft, deps_of(media=media, max_videos=2), POLICY, UNCOUNTED)
     assert caught.value.param == "b"
     assert media.num_cancelled == 2
 
@@ -102,6 +106,6 @@ async def test_a_path_that_the_reader_knows_better_is_kept() -> None:
     media = FakeMedia({"b": EmptyFile("zero bytes", kind="image", param="b.url[3]")})
     with pytest.raises(EmptyFile) as caught:
         await read_draft(
-            (DraftMessage("user", (picture("b"),)),), media, POLICY, SETTINGS, UNCOUNTED
+            (DraftMessage("user", (picture("b"),)),), deps_of(media=media), POLICY, UNCOUNTED
         )
     assert caught.value.param == "b.url[3]"

@@ -3,8 +3,9 @@
 import pytest
 
 from api.chat_request import OPENAI_RULES, read_chat
-from api.drafts import Draft, Wanted, wanted_media
+from api.drafts import Draft, wanted_media
 from api.media_parts import WantedClip, WantedPicture
+from api.stream_parts import WantedStream
 from contracts.chat import TextPart
 from contracts.errors import RequestError, ServiceError
 from contracts.media import FrameList, FrameSampling, MediaUrl, PixelRange
@@ -25,8 +26,9 @@ def refusal(body: object) -> ServiceError:
     return caught.value
 
 
-def wanted(part: dict[str, object], **body: object) -> Wanted:
+def wanted(part: dict[str, object], **body: object) -> WantedPicture | WantedClip:
     (one,) = wanted_media(draft(user(part, **body)))
+    assert not isinstance(one, WantedStream)
     return one
 
 
