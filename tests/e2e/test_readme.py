@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,12 +16,14 @@ from demo.serving import ROOT
 pytestmark = pytest.mark.e2e
 
 README = (ROOT / "README.md").read_text()
+CAMERAS = README[README.index("## Live cameras") : README.index("## Batches")]
+DEMO_CAMERA = "127.0.0.1:8554"
 ADDRESS = "http://localhost:3000"
 IN_REPOSITORY = {**os.environ, "PYTHONPATH": str(ROOT)}
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+def blocks(language: str, text: str = README) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +38,12 @@ def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize(
-    "command", [block for block in blocks("bash") if "curl" in block and "example.com" not in block]
+    "command",
+    [
+        block
+        for block in blocks("bash", README.replace(CAMERAS, ""))
+        if "curl" in block and "example.com" not in block
+    ],
 )
 def test_each_curl_line_is_answered(url: str, workplace: Path, command: str) -> None:
     done = subprocess.run(
@@ -44,6 +52,35 @@ def test_each_curl_line_is_answered(url: str, workplace: Path, command: str) -> 
     )  # fmt: skip
     reply = json.loads(done.stdout)
     assert reply.get("status") == "success" or reply.get("choices"), done.stdout
+
+
+@pytest.fixture
+def camera() -> Iterator[str]:
+    """``make camera`` on another port; its address."""
+    command = [sys.executable, "-m", "demo.camera", "--port", "0", "--size", "640x360"]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        yield json.loads(process.stdout.readline())["url"].split("/")[2]
+        process.terminate()
+
+
+def test_a_camera_is_added_asked_seen_and_removed(url: str, camera: str, tmp_path: Path) -> None:
+    said = []
+    for command in blocks("bash", CAMERAS):
+        typed = command.replace("curl ", "curl --silent --fail-with-body ")
+        done = subprocess.run(
+            ["bash", "-ec", typed.replace(ADDRESS, url).replace(DEMO_CAMERA, camera)],
+            cwd=tmp_path, capture_output=True, text=True, timeout=120, check=True,
+        )  # fmt: skip
+        said.append(done.stdout)
+    added, answer, _, jps, removed = said
+    assert json.loads(added)["state"] == "running"
+    assert json.loads(answer)["media_info"][0]["stream_id"] == "door"
+    assert '"liveStreamUrl"' in jps
+    assert '"chat.completion"' in jps
+    assert json.loads(removed)["deleted"] is True
+    assert (tmp_path / "door.jpg").read_bytes().startswith(b"\xff\xd8")
+    assert b"ftyp" in (tmp_path / "door.mp4").read_bytes()[:16]
 
 
 @pytest.mark.parametrize("script", blocks("python"))
