@@ -12,7 +12,7 @@ from contracts.event_queries import DeliveryQuery, EventFilter, EventPage, Event
 from contracts.events import Delivery, Event
 from contracts.feeds import FeedEnd, FeedItem, ReaderKind
 from contracts.rules import Rule, RuleStatus
-from contracts.streams import StreamChange, StreamConfig
+from contracts.streams import StreamChange, StreamConfig, StreamStatus
 
 
 class Rules(Protocol):
@@ -150,4 +150,32 @@ class WatchedStreams(Protocol):
 
     async def stream_changed(self, change: StreamChange) -> None:
         """Take note of a stream's new state."""
+        ...
+
+
+class Alerts(Protocol):
+    """All of it."""
+
+    @property
+    def rules(self) -> Rules:
+        """What is watched for."""
+        ...
+
+    @property
+    def events(self) -> Events:
+        """What happened."""
+        ...
+
+    @property
+    def feed(self) -> Feeds:
+        """What happens."""
+        ...
+
+    @property
+    def outbox(self) -> Deliveries:
+        """Who is told."""
+        ...
+
+    async def metrics(self, streams: Sequence[StreamStatus]) -> bytes:
+        """This moment in Prometheus's text format; ``streams`` is how the live streams stand."""
         ...

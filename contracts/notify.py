@@ -15,6 +15,7 @@ SinkKind = Literal["webhook", "apprise"]
 KINDS: tuple[MessageKind, ...] = get_args(MessageKind)
 TOLD_BY_DEFAULT: tuple[MessageKind, ...] = ("begin", "end")
 MAX_URL_CHARS = 8192
+REDACTED = "***"  # stands where a secret is not shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,9 +79,9 @@ def redacted(sink: Sink) -> str:
             return name
         case WebhookSink(url):
             parts = urlsplit(url)
-            return f"{parts.scheme}://{parts.hostname}/***"
+            return f"{parts.scheme}://{parts.hostname}/{REDACTED}"
         case AppriseSink(url):
-            return f"{url.partition('://')[0]}://***"
+            return f"{url.partition('://')[0]}://{REDACTED}"
 
 
 def _parse_sink(entry: Mapping[str, object]) -> Sink:

@@ -23,7 +23,7 @@ from live.event_ids import event_ids
 from live.evidence import Budget, EvidenceStore
 from live.feed import Feed
 from live.journal import Journal
-from live.metrics import LiveSnapshot, RuleSample
+from live.metrics import LiveSnapshot, RuleSample, render
 from live.outbox import Outbox, OutboxParts
 from live.rule_book import RuleBook, RuleLimits
 from live.rule_desk import RuleDesk
@@ -116,6 +116,14 @@ class Alerts:
             backlog=await self.outbox.backlog(),
             readers=self.feed.num_readers,
         )
+
+    async def metrics(self, streams: Sequence[StreamStatus]) -> bytes:
+        """The snapshot in Prometheus's text format.
+
+        Raises:
+            StorageUnavailable: As for ``snapshot``.
+        """
+        return render(await self.snapshot(streams))
 
     async def close(self) -> None:
         """End feeds, finish what is being decided, and let go of the store."""
