@@ -4,12 +4,13 @@ from fastapi import FastAPI, Request
 from starlette.responses import Response
 from starlette.routing import Match
 
+from api.alert_routes import add_alert_routes
 from api.analyze import analyze_routes
 from api.auth import KeyCheck
 from api.body import IDLE_S, Intake
 from api.chat import chat_routes
 from api.cors import METHODS, Cors
-from api.deps import GetDeps
+from api.deps import GetAlerts, GetDeps
 from api.dialects import error_response
 from api.docs import OPENAPI_PATH, docs_routes
 from api.fallback import Fallback
@@ -35,11 +36,12 @@ INSTEAD = {
 }
 
 
-def build_app(deps: GetDeps, *, idle_s: float = IDLE_S) -> FastAPI:
+def build_app(deps: GetDeps, *, alerts: GetAlerts | None = None, idle_s: float = IDLE_S) -> FastAPI:
     """The app; ``deps`` is called per request, so nothing is global.
 
     Args:
         deps: What the routes work with.
+        alerts: Rules, events, feeds and deliveries, likewise; without, those have no routes.
         idle_s: Seconds that a body may stop in the middle.
     """
     app = FastAPI(
@@ -64,6 +66,8 @@ def build_app(deps: GetDeps, *, idle_s: float = IDLE_S) -> FastAPI:
     app.include_router(stream_picture_routes(deps, viewers))
     app.include_router(preview_routes(deps, viewers))
     app.include_router(health_routes(deps))
+    if alerts is not None:
+        add_alert_routes(app, deps, alerts, intake)
     app.router.routes += [*docs_routes(), UnknownPath()]
     app.add_middleware(KeyCheck, deps=deps)  # the last added is the outermost
     app.add_middleware(Fallback)

@@ -20,6 +20,7 @@ from contracts.errors import OriginNotAllowed, Unauthorized
 
 PUBLIC_PATHS = frozenset({"/", "/livez", "/readyz", "/healthz", DOCS_PATH, OPENAPI_PATH, *ASSETS})
 READY_PATH = "/api/v1/health/ready"
+METRICS_PATH = "/metrics"
 QUERY_KEY = "api_key"
 QUERY_KEY_PATHS = re.compile(
     r"/v1/streams/[^/]+/(snapshot\.jpg|preview\.mjpeg|clip\.mp4)"
@@ -45,7 +46,8 @@ class KeyCheck:
         ):
             settings = self._deps().settings
             given = take_query_key(scope)
-            check_key(scope["headers"], settings.api_keys, given)
+            if not (settings.metrics_public and scope["path"] == METRICS_PATH):
+                check_key(scope["headers"], settings.api_keys, given)
             if scope["type"] == "websocket":
                 check_origin(Headers(scope=scope), settings.cors_origins)
         await self._app(scope, receive, send)

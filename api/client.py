@@ -10,12 +10,16 @@ from starlette.types import Receive
 
 from contracts.errors import ShuttingDown
 
+LEAVING = ("http.disconnect", "websocket.disconnect")
+
 Happening = Callable[[], Awaitable[object]]
 
 
 @asynccontextmanager
 async def while_client_stays(receive: Receive) -> AsyncIterator[None]:
-    """Run the body of the ``with`` and cancel it when the client leaves; the body must be read.
+    """Run the body of the ``with`` and cancel it when the client leaves.
+
+    The request's body must be read; what a WebSocket's client sends is dropped.
 
     Raises:
         ClientDisconnect: The client left first.
@@ -57,5 +61,5 @@ async def _pull(leash: asyncio.Timeout, happening: Happening) -> None:
 
 
 async def _leave(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
+    while (await receive())["type"] not in LEAVING:
         pass

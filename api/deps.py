@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from contracts.alerts import Alerts
 from contracts.generation import ModelRunner
 from contracts.media import MediaReader
 from contracts.previews import Previews
@@ -52,3 +53,4 @@ class ServiceDeps(Deps):
 
 
 GetDeps = Callable[[], ServiceDeps]
+GetAlerts = Callable[[], Alerts]

@@ -14,7 +14,7 @@ from api.problems import list_problems
 from contracts.errors import ServiceError
 
 Dialect = Literal["openai", "analyze", "jps"]
-NATIVE = ("/v1/streams", "/v1/rules", "/v1/events")
+NATIVE = ("/v1/streams", "/v1/rules", "/v1/events", "/v1/deliveries")
 JPS_VALIDATION = {"invalid_json": "json_invalid", "invalid_request": "value_error"}
 JPS_TEXTS = {
     "model_loading": "VLM Model is still loading. Please try again later.",
@@ -46,7 +46,7 @@ def error_response(
     response = JSONResponse(BODIES[dialect](error), _status(error, dialect, path), headers)
     response.headers["x-error-code"] = error.code
     response.headers["x-should-retry"] = "true" if error.is_retryable else "false"
-    if error.is_retryable:
+    if error.is_retryable or error.retry_after_s is not None:
         response.headers["retry-after"] = str(min(max(error.retry_after_s or 5, 1), 60))
     if error.ends_connection:
         response.headers["connection"] = "close"

@@ -12,8 +12,8 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
+from api import event_replies, rule_replies, rule_schemas, stream_replies, stream_schemas
 from api import reply_schemas as replies
-from api import stream_replies, stream_schemas
 from api.analyze_schemas import ImageOptions, VideoOptions
 from api.chat_schemas import ChatBody
 from api.deps import GetDeps
@@ -30,6 +30,9 @@ BODIES: tuple[type[BaseModel], ...] = (
     stream_schemas.StreamBody,
     stream_schemas.StreamPatch,
     stream_schemas.JpsStreamBody,
+    rule_schemas.RuleBody,
+    rule_schemas.RulePatch,
+    rule_schemas.JpsAlertsBody,
 )
 REPLIES: tuple[type[BaseModel], ...] = (
     replies.AnalyzeImageReply,
@@ -45,6 +48,14 @@ REPLIES: tuple[type[BaseModel], ...] = (
     stream_replies.StreamDeleted,
     stream_replies.JpsStreamAdded,
     stream_replies.JpsStream,
+    rule_replies.RuleReply,
+    rule_replies.RuleList,
+    rule_replies.RuleDeleted,
+    rule_replies.JpsAlert,
+    event_replies.EventReply,
+    event_replies.EventList,
+    event_replies.DeliveryReply,
+    event_replies.DeliveryList,
     replies.OpenAIError,
     replies.AnalyzeError,
     replies.JpsError,
@@ -58,10 +69,12 @@ ERRORS = {
     400: "The request is not valid, or its media cannot be used; x-error-code says what",
     401: "invalid_api_key: the key is missing or wrong",
     404: "No such thing",
-    409: "stream_exists or stream_limit_reached",
+    409: "stream_exists, rule_exists, stream_limit_reached or rule_limit_reached",
+    410: "evidence_gone: removed by the budget of size or age",
     413: "request_too_large, image_file_too_large or video_file_too_large",
     415: "unsupported_content_type",
-    422: "invalid_json, invalid_request, stream_limit_reached or stream_connect_failed",
+    422: "invalid_json, invalid_request, stream_not_found, stream_limit_reached or"
+    " stream_connect_failed",
     429: "queue_full: as many wait, or are being received, as may be; see retry-after",
     500: "server_error: a fault of ours",
     503: "model_loading, model_unavailable, shutting_down, storage_unavailable, too_many_viewers or"
@@ -77,6 +90,8 @@ HEADERS = {
     "x-should-retry": "true where the same request may succeed later",
     "retry-after": "Seconds to wait, 1 to 60",
     "location": "Path of what was added",
+    "etag": "Changes with the content",
+    "accept-ranges": "bytes: a part may be asked for",
     "x-captured-at": "When the frame was captured",
     "x-frame-age-s": "How old the frame is, seconds",
     "x-clip-from": "When the clip's first frame was captured",
@@ -262,6 +277,11 @@ def json_of(schema: type[BaseModel]) -> Schema:
 def json_list_of(schema: type[BaseModel]) -> Schema:
     """Content: a list of a schema, as JSON."""
     return _json({"type": "array", "items": _ref(schema)})
+
+
+def text_of(media_type: str) -> Schema:
+    """Content: text of a media type."""
+    return {media_type: {"schema": {"type": "string"}}}
 
 
 def binary_of(media_type: str) -> Schema:

@@ -179,6 +179,9 @@ class Settings(BaseModel):
     public_url: str = Field(
         default="", description="Where clients reach this service; links in events begin with it"
     )
+    metrics_public: bool = Field(
+        default=False, description="/metrics without a key, though texts of rules are in it"
+    )
     max_rules: int = Field(default=64, ge=0, description="Alert rules")
     max_feeds: int = Field(default=64, ge=1, description="Event feeds that may be open")
     known_mass: float = Field(
