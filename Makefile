@@ -23,8 +23,8 @@ $(STAMP): requirements.txt requirements-dev.txt
 serve: install  ## Serve on http://localhost:3000
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/bentoml serve service:LLaVAVideoService
 
-test: install  ## Run all tests
-	$(BIN)/python -m pytest
+test: install  ## Run the tests, but for those that take long
+	$(BIN)/python -m pytest -m "not gpu and not slow"
 
 check: install  ## The whole gate: format, lint, imports, types, tests with coverage
 	$(BIN)/ruff format --check .
