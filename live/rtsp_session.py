@@ -95,14 +95,15 @@ class RtspSession:
                 status, headers, body = await self._answer(request)
                 cseq = re.sub(r"\D", "", request.headers.get("cseq", "0"))[:10]
                 self._writer.write(reply(status, cseq, headers, body))
-                await self._writer.drain()
+                async with asyncio.timeout(GRACE_S):
+                    await self._writer.drain()
                 if request.method == "TEARDOWN":
                     break
         except (BadRequest, ValueError, OSError, EOFError, asyncio.LimitOverrunError):
             pass  # whoever speaks another protocol, or hung up
         finally:
             self._stop()
-            self._writer.close()
+            self._hang_up()
 
     async def _next_request(self) -> Request | None:
         """The next request; ``None`` when the client has been silent for too long."""
@@ -189,7 +190,7 @@ class RtspSession:
         except OSError:
             self._rules.seats.leave()
             raise
-        self._broadcast, self._player = broadcast, RtpPlayer(outlet, self._writer.close)
+        self._broadcast, self._player = broadcast, RtpPlayer(outlet, self._hang_up)
         way += f";ssrc={self._player.sender.ssrc:08X}"
         return 200, {"Transport": way, "Session": f"{self._id};timeout={TIME_OUT_S}"}, b""
 
@@ -224,6 +225,14 @@ class RtspSession:
 
     async def _keep_alive(self, request: Request) -> Reply:
         return 200, {"Session": self._id}, b""
+
+    def _hang_up(self) -> None:
+        """Close the connection; what a client does not read must not keep it open."""
+        transport = self._writer.transport
+        if transport.get_write_buffer_size():
+            transport.abort()
+        else:
+            transport.close()
 
     def _hear(self) -> None:
         self._heard_s = time.monotonic()
