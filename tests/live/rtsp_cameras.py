@@ -31,19 +31,22 @@ class NumberedPictures:
 class RtspCamera:
     """A running server."""
 
-    def __init__(self, server: RtspServer, port: int, tls: ssl.SSLContext | None) -> None:
+    def __init__(
+        self, server: RtspServer, host: str, port: int, tls: ssl.SSLContext | None
+    ) -> None:
         self.server = server
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever)
         self._thread.start()
-        self.call(server.start("127.0.0.1", port, tls=tls))
+        self.call(server.start(host, port, tls=tls))
         self.port = server.port
+        self._host = f"[{host}]" if ":" in host else host
 
     def call(self, coroutine: Coroutine[Any, Any, None]) -> None:
         asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(60)
 
     def url(self, path: str = "/live", *, login: str = "", scheme: str = "rtsp") -> str:
-        return f"{scheme}://{login}127.0.0.1:{self.port}{path}"
+        return f"{scheme}://{login}{self._host}:{self.port}{path}"
 
     def close(self) -> None:
         self.call(self.server.close())
@@ -60,6 +63,7 @@ def rtsp_camera(
     passwords: tuple[str, ...] = (),
     transports: frozenset[str] = frozenset({"tcp", "udp"}),
     max_viewers: int = 16,
+    host: str = "127.0.0.1",
     port: int = 0,
     tls: ssl.SSLContext | None = None,
 ) -> Iterator[RtspCamera]:
@@ -71,7 +75,7 @@ def rtsp_camera(
         transports=transports,
         max_viewers=max_viewers,
     )
-    camera = RtspCamera(server, port, tls)
+    camera = RtspCamera(server, host, port, tls)
     try:
         yield camera
     finally:

@@ -192,6 +192,7 @@ def test_the_address_itself_is_checked() -> None:
         (respond(b"ffconcat version 1.0\nfile /etc/passwd\n"), SourceUnsupported),
         (respond(bytes(100_000)), SourceUnsupported),
         (hls([]), SourceError),
+        (respond(b"#EXTM3U\n" + b"#" * (2 << 20)), SourceUnsupported),
     ],
 )
 def test_what_is_no_source_is_refused(route: Route, error: type[SourceError]) -> None:

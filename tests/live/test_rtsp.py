@@ -73,6 +73,23 @@ def test_pictures_come_in_order_from_the_first_one_on(transports: frozenset[str]
     assert not connection.facts.is_finite
 
 
+def has_ipv6() -> bool:
+    try:
+        with socket.create_server(("::1", 0), family=socket.AF_INET6):
+            return True
+    except OSError:
+        return False
+
+
+@pytest.mark.skipif(not has_ipv6(), reason="this machine has no IPv6")
+@pytest.mark.parametrize("transports", [frozenset({"tcp"}), frozenset({"udp"})])
+def test_ipv6_is_spoken(transports: frozenset[str]) -> None:
+    with rtsp_camera(host="::1", transports=transports) as camera:
+        connection = opened(camera.url(), allow=("::1",))
+        assert len(numbers(connection, 5)) >= 5
+        connection.close()
+
+
 def test_tcp_comes_first() -> None:
     with rtsp_camera() as camera:
         connection = opened(camera.url())
@@ -127,6 +144,13 @@ def say_hello(server: socket.socket) -> None:
     client, _ = server.accept()
     client.sendall(b"SSH-2.0-OpenSSH_9.2\r\n")
     client.close()
+
+
+@pytest.mark.slow
+def test_a_host_that_says_nothing_is_waited_for_no_longer_than_seconds() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        url = f"rtsp://lookout:sesame@127.0.0.1:{server.getsockname()[1]}/"
+        assert isinstance(refused(url), SourceUnreachable)
 
 
 def test_a_host_that_is_not_listed_is_not_asked() -> None:

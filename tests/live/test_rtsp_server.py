@@ -1,6 +1,7 @@
 """Our server against clients of other people, and against none at all."""
 
 import asyncio
+import contextlib
 import os
 import shutil
 import socket
@@ -12,9 +13,11 @@ import cv2
 import numpy as np
 import pytest
 
+from contracts.media import U8
 from live.broadcast import Broadcast
 from live.h264_encoder import AccessUnit
 from live.rtsp_outlets import InterleavedOutlet, RtpPlayer
+from live.rtsp_server import SPARE_CONNECTIONS
 from tests.live.pictures import number_of
 from tests.live.rtsp_cameras import NumberedPictures, RtspCamera, rtsp_camera
 
@@ -216,6 +219,36 @@ async def test_when_there_is_nothing_more_to_see_everybody_is_told() -> None:
         await watcher.changed.wait()
     await broadcast.close()
     assert len(broadcast) == 0
+
+
+class Broken(NumberedPictures):
+    """A camera whose drawing fails."""
+
+    def picture(self) -> U8:
+        raise ZeroDivisionError
+
+
+async def test_a_fault_of_ours_ends_the_watching_and_is_logged(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    broadcast, watcher = Broadcast(Broken()), Watcher()
+    broadcast.add(watcher)
+    await watcher.changed.wait()
+    await broadcast.close()
+    assert watcher.is_ended
+    assert "code=server_error" in caplog.text
+
+
+def test_there_are_only_so_many_connections() -> None:
+    with rtsp_camera(max_viewers=0) as camera, contextlib.ExitStack() as stack:
+        address = ("127.0.0.1", camera.port)
+        first = stack.enter_context(socket.create_connection(address, timeout=60))
+        for _ in range(SPARE_CONNECTIONS):
+            stack.enter_context(socket.create_connection(address, timeout=60))
+        late = stack.enter_context(socket.create_connection(address, timeout=60))
+        assert late.recv(10) == b""
+        first.sendall(b"OPTIONS rtsp://cam/ RTSP/1.0\r\nCSeq: 1\r\n\r\n")
+        assert first.recv(20).startswith(b"RTSP/1.0 200")
 
 
 class Narrow:

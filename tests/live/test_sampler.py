@@ -131,6 +131,20 @@ def test_damage_is_counted() -> None:
     assert run.sampler.num_dropped == 1
 
 
+def test_a_frame_shown_before_the_last_one_is_left_out() -> None:
+    run = Run(video(range(60), gop=1), 1 / 30)
+    numbers = []
+    for index, packet in enumerate(run.connection.packets()):
+        if 20 <= index < 30:  # comes with times that were there already
+            packet.pts = packet.dts = (packet.dts or 0) - round(0.4 / packet.time_base)
+        run.clock.now_s += 1 / 30
+        sample = run.sampler.sample(packet)
+        if sample is not None:
+            numbers.append(number_of(sample.rgb))
+    assert numbers == sorted(set(numbers))
+    assert not set(numbers) & set(range(20, 30))
+
+
 @pytest.mark.parametrize(
     ("size_wh", "shape"),
     [((64, 48), (48, 64, 3)), ((1920, 1080), (720, 1280, 3)), ((600, 2560), (1280, 300, 3))],
