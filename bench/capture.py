@@ -20,7 +20,7 @@ from pathlib import Path
 from bench.capture_ways import WAYS
 from contracts.settings import Settings
 from contracts.streams import StreamConfig, StreamState
-from live.opening import open_streams
+from live.streams.opening import open_streams
 from media.addresses import AddressRules
 from media.web_client import GuardedWebClient
 

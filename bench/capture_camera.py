@@ -11,7 +11,7 @@ import time
 import numpy as np
 
 from contracts.media import U8
-from live.rtsp_server import RtspServer
+from live.rtsp_server.server import RtspServer
 
 WIDTH, HEIGHT, FPS = 1280, 720, 30
 PATH = "/bench"
@@ -19,7 +19,7 @@ SPEED_PX_S = 60
 
 
 class Panorama:
-    """A ``live.broadcast.PictureSource`` that pans over a wide picture."""
+    """A ``live.rtsp_server.broadcast.PictureSource`` that pans over a wide picture."""
 
     size_wh = (WIDTH, HEIGHT)
     fps = FPS

@@ -17,8 +17,8 @@ import psutil
 from bench.capture_camera import HEIGHT, WIDTH, Panorama
 from contracts.settings import Settings
 from contracts.streams import StreamConfig
-from live.opening import MEGABYTE, WORK_BYTES, open_streams
-from live.ring_buffer import RingBuffer
+from live.streams.opening import MEGABYTE, WORK_BYTES, open_streams
+from live.streams.ring_buffer import RingBuffer
 from media.addresses import AddressRules
 from media.web_client import GuardedWebClient
 

@@ -1,6 +1,7 @@
 """What to watch for: a yes/no question, how sure is sure, when, and who is told.
 
-Values only; what a rule does is ``live.rule_state``'s decision. Moments are aware UTC datetimes.
+Values only; what a rule does is ``live.alerting.rule_state``'s decision. Moments are
+aware UTC datetimes.
 """
 
 from dataclasses import dataclass

@@ -19,14 +19,14 @@ from datetime import UTC, datetime, timedelta
 
 from demo.acts import Act, Presence, play
 from demo.drawing import U8, Stage
-from live.rtsp_server import RtspServer
+from live.rtsp_server.server import RtspServer
 
 PATH = "/demo"
 
 
 @dataclass(slots=True)
 class DemoCamera:
-    """Looks at the play; a ``live.broadcast.PictureSource``.
+    """Looks at the play; a ``live.rtsp_server.broadcast.PictureSource``.
 
     Attributes:
         last_s: How long the play is; ``inf`` for ever.

@@ -15,19 +15,20 @@ from contracts.posting import CheckedPoster
 from contracts.rule_checks import WindowLimits
 from contracts.settings import Settings
 from contracts.streams import StreamConfig, StreamStatus
-from live.archive import EventArchive
-from live.change_gate import ChangeGate
+from live.alerting.archive import EventArchive
+from live.alerting.change_gate import ChangeGate
+from live.alerting.decider import Decider, DeciderParts
+from live.alerting.event_ids import event_ids
+from live.alerting.evidence import Budget, EvidenceStore
+from live.alerting.feed import Feed
+from live.alerting.journal import Journal
+from live.alerting.metrics import LiveSnapshot, RuleSample, render
+from live.alerting.outbox import Outbox, OutboxParts
+from live.alerting.rule_book import RuleBook, RuleLimits
+from live.alerting.rule_desk import RuleDesk
+from live.alerting.scene import Scene
+from live.alerting.watch import Watch
 from live.clock import SystemClock
-from live.decider import Decider, DeciderParts
-from live.event_ids import event_ids
-from live.evidence import Budget, EvidenceStore
-from live.feed import Feed
-from live.journal import Journal
-from live.metrics import LiveSnapshot, RuleSample, render
-from live.outbox import Outbox, OutboxParts
-from live.rule_book import RuleBook, RuleLimits
-from live.rule_desk import RuleDesk
-from live.scene import Scene
 from live.sinks.apprise import AppriseSender
 from live.sinks.book import SinkBook
 from live.sinks.courier import Courier, SinkChecker
@@ -35,7 +36,6 @@ from live.sinks.webhook import WebhookSender
 from live.store import recovery
 from live.store.database import Database, open_database
 from live.store.events import bounds
-from live.watch import Watch
 
 TICK_S = 1.0
 TIDY_S = 3600.0

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from contracts.settings import Settings
 from contracts.stream_keeping import StreamStore
 from contracts.web import WebClient
-from live.kept_streams import KeptStreams
-from live.opening import open_streams
-from live.overlay_lines import OverlayLines, RuleLines, no_rules
-from live.preview import LivePreviews
-from live.stream_registry import StreamRegistry
+from live.previews.live_previews import LivePreviews
+from live.previews.overlay_lines import OverlayLines, RuleLines, no_rules
+from live.streams.kept_streams import KeptStreams
+from live.streams.opening import open_streams
+from live.streams.registry import StreamRegistry
 
 
 @dataclass(frozen=True, slots=True)

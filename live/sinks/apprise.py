@@ -16,7 +16,7 @@ from contracts.events import Delivery, Event
 from contracts.moments import rfc3339
 from contracts.notify import AppriseSink, MessageKind
 from contracts.rules import Severity
-from live.evidence import EvidenceStore
+from live.alerting.evidence import EvidenceStore
 
 TIMEOUT_S = 30.0
 # Plugins of Apprise that do something on the machine they run on.

@@ -11,7 +11,7 @@ from contracts.events import Event
 from contracts.notify import Sink
 from contracts.rules import Rule
 from contracts.streams import StreamConfig
-from live.rule_run import Standing
+from live.alerting.rule_run import Standing
 
 T = TypeVar("T")
 

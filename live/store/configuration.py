@@ -4,7 +4,7 @@ from sqlalchemy import Connection, delete, insert, select, update
 
 from contracts.rules import Rule
 from contracts.streams import StreamConfig
-from live.rule_run import Standing
+from live.alerting.rule_run import Standing
 from live.store.bodies import RULE, STANDING, STREAM
 from live.store.tables import rule_states, rules, streams
 

@@ -6,7 +6,7 @@ from sqlalchemy import Connection, func, insert, select, update
 
 from contracts.errors import EventNotFound
 from contracts.events import Event, EventMessage
-from live.notice import Notice
+from live.alerting.notice import Notice
 from live.store.bodies import EVENT
 from live.store.tables import counters, events, messages
 

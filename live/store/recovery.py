@@ -7,7 +7,7 @@ from sqlalchemy import Connection, select, update
 from contracts.events import Event
 from contracts.rules import Rule
 from contracts.streams import StreamConfig
-from live.rule_run import Standing
+from live.alerting.rule_run import Standing
 from live.store import configuration
 from live.store.bodies import EVENT
 from live.store.events import open_events, put_event

@@ -36,11 +36,11 @@ from contracts.media import (
 )
 from contracts.settings import Settings
 from contracts.streams import LiveStreams
-from live.kept_streams import KeptStreams, MemoryStreamStore
-from live.live_stream import StreamPolicy
-from live.overlay_lines import OverlayLines
-from live.preview import LivePreviews
-from live.stream_registry import StreamRegistry
+from live.previews.live_previews import LivePreviews
+from live.previews.overlay_lines import OverlayLines
+from live.streams.kept_streams import KeptStreams, MemoryStreamStore
+from live.streams.live_stream import StreamPolicy
+from live.streams.registry import StreamRegistry
 from runners.scripted import CARD, ScriptedRunner
 from tests.live.hand_cameras import Stage
 

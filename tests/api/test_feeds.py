@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from live.feed import MAX_BEHIND
+from live.alerting.feed import MAX_BEHIND
 from tests.api.alert_house import AlertHouse, alert_house
 from tests.api.asgi import RawClient
 from tests.api.raw_socket import RawSocket

@@ -13,7 +13,7 @@ from starlette.testclient import TestClient, WebSocketDenialResponse, WebSocketT
 from starlette.websockets import WebSocketDisconnect
 
 from api.deps import ServiceDeps
-from live.preview import LivePreviews
+from live.previews.live_previews import LivePreviews
 from tests.api.fakes import client_of, deps_of
 from tests.live.hand_cameras import Stage, plain, stage
 

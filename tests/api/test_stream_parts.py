@@ -12,7 +12,7 @@ from starlette.testclient import TestClient
 from api.deps import ServiceDeps
 from api.reply_schemas import ChatCompletion, MediaProbe
 from contracts.chat import ImagePart, VideoPart
-from live.preview import LivePreviews
+from live.previews.live_previews import LivePreviews
 from runners.scripted import ScriptedRunner
 from tests.api.fakes import client_of, deps_of, image, saying, serve, text, user, video
 from tests.live.hand_cameras import Stage, plain, stage

@@ -15,7 +15,7 @@ from starlette.testclient import TestClient
 from api.app import build_app
 from api.deps import ServiceDeps
 from contracts.media import U8
-from live.preview import LivePreviews
+from live.previews.live_previews import LivePreviews
 from tests.api.asgi import RawClient
 from tests.api.fakes import client_of, deps_of, serve
 from tests.live.hand_cameras import Stage, plain, stage

@@ -16,10 +16,10 @@ from av.video.codeccontext import VideoCodecContext
 from contracts.errors import SourceError, SourceUnauthorized, SourceUnreachable
 from contracts.media import U8
 from contracts.streams import StreamState
-from live.connection import SourceFacts, VideoPacket
-from live.sources import Source
-from live.stop_signal import StopSignal
-from live.stream_registry import StreamRegistry
+from live.sources.connection import SourceFacts, VideoPacket
+from live.sources.source import Source
+from live.sources.stop_signal import StopSignal
+from live.streams.registry import StreamRegistry
 from tests.live.clocks import ShiftedClock
 from tests.live.registries import PATIENCE_S, Changes, config, registry
 

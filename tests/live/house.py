@@ -16,8 +16,8 @@ from contracts.media import U8
 from contracts.rules import Confirm, Rule
 from contracts.settings import Settings
 from contracts.streams import StreamChange, StreamState
+from live.alerting.looks import LookBatch
 from live.alerts import AlertParts, Alerts, open_alerts
-from live.looks import LookBatch
 from live.store.database import Database
 from media.addresses import AddressRules
 from media.posting import GuardedPoster

@@ -10,10 +10,10 @@ from contracts.errors import SourceNotPermitted
 from contracts.streams import StreamChange, StreamConfig, StreamState
 from contracts.web import WebAnswer, WebClient
 from live.clock import Clock
-from live.live_stream import StreamPolicy
-from live.openers import OpenSource, PermittedSources
-from live.source_rules import HostRules, SourceRules
-from live.stream_registry import StreamRegistry
+from live.sources.openers import OpenSource, PermittedSources
+from live.sources.rules import HostRules, SourceRules
+from live.streams.live_stream import StreamPolicy
+from live.streams.registry import StreamRegistry
 
 NOW = datetime(2026, 11, 20, 17, 17, tzinfo=UTC)
 PATIENCE_S = 60.0

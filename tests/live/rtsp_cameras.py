@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from contracts.media import U8
-from live.rtsp_server import RtspServer
+from live.rtsp_server.server import RtspServer
 from tests.live.pictures import numbered
 
 

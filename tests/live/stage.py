@@ -7,9 +7,9 @@ from datetime import UTC, datetime, timedelta
 
 from contracts.events import Look
 from contracts.rules import Rule
-from live.event_ids import NewEventId, event_ids
-from live.notice import Notice
-from live.rule_state import RuleOnStream, RuleState, Step
+from live.alerting.event_ids import NewEventId, event_ids
+from live.alerting.notice import Notice
+from live.alerting.rule_state import RuleOnStream, RuleState, Step
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 SCORES = {"Y": 0.9, "N": 0.1, "-": 0.5, "?": 0.9}

@@ -7,10 +7,10 @@ import pytest
 
 from contracts.errors import SourceError
 from contracts.streams import StreamState
-from live.openers import PermittedSources
-from live.source_rules import HostRules, SourceRules
-from live.sources import parse_source
-from live.stop_signal import StopSignal
+from live.sources.openers import PermittedSources
+from live.sources.rules import HostRules, SourceRules
+from live.sources.source import parse_source
+from live.sources.stop_signal import StopSignal
 from media.addresses import AddressRules
 from media.web_client import GuardedWebClient
 from tests.live.registries import config, registry

@@ -11,7 +11,7 @@ import pytest
 from contracts.errors import DeliveryError, SinkNotAllowed
 from contracts.events import Delivery, Event, EventMessage, Evidence, Score
 from contracts.notify import AppriseSink, MessageKind
-from live.evidence import Budget, EvidenceStore
+from live.alerting.evidence import Budget, EvidenceStore
 from live.sinks.apprise import LOCAL_PLUGINS, AppriseSender, body, check, title
 from tests.live.receiver import Receiver, receiving
 from tests.live.stage import at

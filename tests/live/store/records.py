@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 
 from contracts.events import Event, EventMessage
 from contracts.notify import MessageKind
-from live.notice import Notice
+from live.alerting.notice import Notice
 from live.store import events as stored
 from live.store.database import Database
 from tests.live.stage import at, new_ids

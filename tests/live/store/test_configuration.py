@@ -8,8 +8,8 @@ from sqlalchemy import Connection
 from contracts.notify import AppriseSink, NamedSink, NotifyTarget, WebhookSink
 from contracts.rules import Confirm, DailyWindow, Rule, Schedule, Window
 from contracts.streams import StreamConfig
-from live.evaluation import Evaluation
-from live.rule_run import Standing
+from live.alerting.evaluation import Evaluation
+from live.alerting.rule_run import Standing
 from live.store import configuration as stored
 from live.store.database import Database
 from tests.live.stage import NOON, PLAIN, Run

@@ -9,7 +9,7 @@ from contracts.errors import NotFound
 from contracts.event_queries import DeliveryQuery
 from contracts.events import Delivery, Event, EventMessage
 from contracts.notify import AppriseSink, MessageKind, NamedSink, Sink, WebhookSink
-from live.notice import Notice
+from live.alerting.notice import Notice
 from live.store import deliveries, events
 from live.store.database import Database
 from tests.live.stage import at

@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from contracts.errors import EventNotFound, RequestError
 from contracts.event_queries import EventFilter, EventQuery
 from contracts.events import EventMessage
-from live.notice import Notice
+from live.alerting.notice import Notice
 from live.store import events as stored
 from live.store.database import Database, open_database
 from live.store.queries import page

@@ -1,0 +1,1 @@
+"""From looks to people: rules, events, evidence, feeds and the outbox."""

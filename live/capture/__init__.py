@@ -1,0 +1,1 @@
+"""From a connection to frames: opened again for ever, sampled, dated, never late."""

@@ -1,0 +1,1 @@
+"""What people see of a stream: its newest picture, with what rules say of it."""

@@ -1,0 +1,1 @@
+"""Serves pictures as RTSP: one encoder for all who watch, none when nobody does."""
