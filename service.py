@@ -36,11 +36,11 @@ async def open_deps(settings: Settings, closing: AsyncExitStack) -> ServiceDeps:
     from media.posting import GuardedPoster
     from media.reader import IsolatedMediaReader
     from media.web_client import GuardedWebClient
-    from runners.transformers_runner import TransformersRunner
+    from runners.opening import open_runner
 
     media = IsolatedMediaReader(settings)
     closing.push_async_callback(media.close)
-    runner = TransformersRunner(settings)
+    runner = open_runner(settings)
     closing.push_async_callback(runner.close)
     addresses = AddressRules.parse(settings.media_allow)
     poster = GuardedPoster(addresses)

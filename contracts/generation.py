@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Literal, Protocol
 
 from contracts.chat import ChatMessage
+from contracts.judging import Judge
 from contracts.media import FramePolicy
 
 WorkClass = Literal["chat", "upload", "alert"]
@@ -158,8 +159,8 @@ class ModelCard:
     knows_video: bool = True
 
 
-class ModelRunner(Protocol):
-    """Continues conversations. Safe to call from many tasks of one event loop."""
+class ModelRunner(Judge, Protocol):
+    """Continues conversations and judges clips. Safe to call from many tasks of one event loop."""
 
     @property
     def card(self) -> ModelCard | None:

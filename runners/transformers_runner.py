@@ -48,7 +48,7 @@ Item = TypeVar("Item")
 
 
 class TransformersRunner:
-    """A ``ModelRunner`` and a ``Judge`` that computes here.
+    """A ``ModelRunner`` that computes here.
 
     Args:
         settings: Which checkpoint, how to load it, how many may wait.

@@ -52,10 +52,10 @@ async def open_session(
     Raises:
         WeightsError, ModelUnavailable: The model cannot be loaded; the message says why.
     """
-    from runners.transformers_runner import TransformersRunner  # torch: when a model is wanted
+    from runners.opening import open_runner
 
     settings = _for_questions_side_by_side(settings, concurrency)
-    runner = TransformersRunner(settings)
+    runner = open_runner(settings)
     media = IsolatedMediaReader(settings, media_dir=media_dir)
     try:
         await runner.start()
