@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal, Protocol
 
+from contracts.answer_forms import AnswerForm
 from contracts.chat import ChatMessage
 from contracts.judging import Judge
 from contracts.media import FramePolicy
@@ -41,6 +42,8 @@ class SamplingParams:
         num_choices: Answers to one prompt.
         logprobs: Whether to report log-probabilities of the raw distribution.
         top_logprobs: How many alternatives to report with each token, 0 to 20.
+        form: What the answer must be; tokens that lead elsewhere are never drawn. An answer that
+            cannot go on ends, also before ``min_tokens``.
     """
 
     max_tokens: int = 1024
@@ -59,6 +62,7 @@ class SamplingParams:
     num_choices: int = 1
     logprobs: bool = False
     top_logprobs: int = 0
+    form: AnswerForm | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from contracts.generation import (
     TokenLogprob,
 )
 from runners.text import GrowingText, TextPiece
+from runners.token_masks import TokenMask
 from runners.token_sampling import DrawnToken, TokenSampler
 
 
@@ -30,6 +31,7 @@ class Sequence:
         max_tokens: Tokens it may have, the context considered.
         eos_token_ids: The model's own end tokens.
         tokenizer: Turns tokens into text.
+        mask: Which tokens it may draw; it ends when the mask is complete.
     """
 
     params: SamplingParams
@@ -37,6 +39,7 @@ class Sequence:
     max_tokens: int
     eos_token_ids: Collection[int]
     tokenizer: Tokenizer
+    mask: TokenMask | None = None
     finish_reason: FinishReason | None = field(default=None, init=False)
     num_tokens: int = field(default=0, init=False)
     last_token_id: int = field(default=-1, init=False)
@@ -46,7 +49,7 @@ class Sequence:
 
     def __post_init__(self) -> None:
         self._end_ids = frozenset(self.eos_token_ids) | frozenset(self.params.stop_token_ids)
-        self._sampler = TokenSampler(self.params, self.choice_index, self._end_ids)
+        self._sampler = TokenSampler(self.params, self.choice_index, self._end_ids, self.mask)
         self._text = GrowingText(self.tokenizer, self.params.stop)
 
     def advance(self, logits: Tensor) -> TokenDelta:
@@ -69,11 +72,15 @@ class Sequence:
         piece = self._text.push(drawn.token_id, logprob, may_stop=may_stop)
         if piece.is_stopped:
             self.finish_reason = FinishReason.STOP
+            return piece
+        if self.mask is not None and self.mask.is_complete:
+            self.finish_reason = FinishReason.STOP
         elif self.num_tokens >= self.max_tokens:
             self.finish_reason = FinishReason.LENGTH
-            rest = self._text.flush()
-            return TextPiece(piece.text + rest.text, piece.logprobs + rest.logprobs)
-        return piece
+        else:
+            return piece
+        rest = self._text.flush()
+        return TextPiece(piece.text + rest.text, piece.logprobs + rest.logprobs)
 
     def _delta(self, piece: TextPiece) -> TokenDelta:
         return TokenDelta(piece.text, self.choice_index, self.finish_reason, piece.logprobs)

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from contracts.generation import SamplingParams
+from runners.token_masks import TokenMask
 
 LEAST_TEMPERATURE = 1e-6  # below it, dividing by it would leave float32
 LARGEST_LOGIT = 1e30
@@ -35,11 +36,13 @@ class TokenSampler:
         params: How to draw.
         choice_index: Which choice of the request this is: each has its own random numbers.
         end_token_ids: Tokens that may not be drawn before ``params.min_tokens``.
+        mask: What else may not be drawn.
     """
 
     params: SamplingParams
     choice_index: int
     end_token_ids: Collection[int]
+    mask: TokenMask | None = None
     _generator: torch.Generator = field(init=False)
     _counts: Counter[int] = field(default_factory=Counter, init=False)
 
@@ -55,6 +58,8 @@ class TokenSampler:
         """
         token_id = self._choose(self._shaped(logits))
         self._counts[token_id] += 1
+        if self.mask is not None:
+            self.mask.accept(token_id)
         if not self.params.logprobs:
             return DrawnToken(token_id)
         logprobs = torch.log_softmax(logits, dim=-1)
@@ -63,22 +68,28 @@ class TokenSampler:
         return DrawnToken(token_id, float(logprobs[token_id]), top)
 
     def _shaped(self, logits: Tensor) -> Tensor:
-        """The logits after penalties, bias and the ban on early ends; (V,)."""
+        """The logits after penalties, bias, the mask and the ban on early ends; (V,)."""
         params = self.params
         bans_end = self._counts.total() < params.min_tokens
         penalises = self._counts and (
             params.frequency_penalty or params.presence_penalty or params.repetition_penalty != 1
         )
-        if not (bans_end or penalises or params.logit_bias):
+        if not (bans_end or penalises or params.logit_bias or self.mask):
             return logits
         logits = logits.clone()
         if penalises:
             _penalise(logits, self._counts, params)
         for token_id, bias in params.logit_bias.items():
             logits[token_id] += bias
-        if bans_end:
-            logits[list(self.end_token_ids)] = -torch.inf
-        return logits
+        if self.mask is not None:
+            logits = self.mask.apply(logits)
+        return self._without_end(logits) if bans_end else logits
+
+    def _without_end(self, logits: Tensor) -> Tensor:
+        """The logits without those of end tokens, unless a mask allows nothing else."""
+        end_ids = torch.tensor(list(self.end_token_ids), device=logits.device)
+        others = logits.index_fill(0, end_ids, -torch.inf)
+        return logits if self.mask and bool(others.isneginf().all()) else others
 
     def _choose(self, logits: Tensor) -> int:
         params = self.params

@@ -2,8 +2,12 @@ from typing import Any
 
 import pytest
 import torch
+from tokenizers import Tokenizer
+from tokenizers.decoders import Fuse
+from tokenizers.models import WordLevel
 
 from contracts.generation import SamplingParams
+from runners.sequence import Sequence
 from runners.token_sampling import TokenSampler
 
 LOGITS = torch.tensor([1.0, 3.0, 2.0, -1.0, 0.0])
@@ -16,6 +20,51 @@ def sampler(choice_index: int = 0, **params: Any) -> TokenSampler:  # noqa: ANN4
 
 def draws(one: TokenSampler, num: int = 200, logits: torch.Tensor = LOGITS) -> list[int]:
     return [one.draw(logits).token_id for _ in range(num)]
+
+
+class Countdown:
+    """Allows one token after the other, in a given order, then the end token 1 alone."""
+
+    def __init__(self, *token_ids: int) -> None:
+        self.left = list(token_ids)
+
+    @property
+    def is_complete(self) -> bool:
+        return not self.left
+
+    def apply(self, logits: torch.Tensor) -> torch.Tensor:
+        allowed = torch.full_like(logits, -torch.inf)
+        allowed[self.left[0] if self.left else 1] = 0
+        return logits + allowed
+
+    def accept(self, token_id: int) -> None:
+        assert token_id == (self.left.pop(0) if self.left else 1)
+
+
+@pytest.mark.parametrize("temperature", [0, 1, 2])
+@pytest.mark.parametrize("min_tokens", [0, 9])
+def test_only_what_the_mask_allows_is_drawn(temperature: float, min_tokens: int) -> None:
+    params = SamplingParams(
+        temperature=temperature, top_k=1, min_tokens=min_tokens, logit_bias={2: 100, 3: -100}
+    )
+    one = TokenSampler(params, 0, END, Countdown(3, 3, 0, 4))
+    assert draws(one, 6) == [3, 3, 0, 4, 1, 1]
+
+
+def test_log_probabilities_are_those_without_the_mask() -> None:
+    params = SamplingParams(logprobs=True, top_logprobs=2)
+    drawn = TokenSampler(params, 0, END, Countdown(3)).draw(LOGITS)
+    assert drawn.logprob == pytest.approx(LOGITS.log_softmax(0)[3].item())
+    assert [token_id for token_id, _ in drawn.top] == [1, 2]
+
+
+def test_a_sequence_ends_with_its_mask_and_before_its_bound() -> None:
+    tokenizer = Tokenizer(WordLevel({"a": 0, "b": 3, "<end>": 1}, unk_token="a"))
+    tokenizer.decoder = Fuse()
+    sequence = Sequence(SamplingParams(min_tokens=9), 0, 2, END, tokenizer, Countdown(3, 0))
+    deltas = [sequence.advance(LOGITS), sequence.advance(LOGITS)]
+    assert "".join(delta.text for delta in deltas) == "ba"
+    assert deltas[-1].finish_reason == "stop"
 
 
 def test_temperature_zero_takes_the_likeliest() -> None:
