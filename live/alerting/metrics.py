@@ -22,10 +22,10 @@ from prometheus_client.registry import Collector
 
 from contracts.events import EventType, Verdict
 from contracts.feeds import ReaderKind
+from contracts.latencies import Histogram
 from contracts.notify import MessageKind, SinkKind
 from contracts.rules import Rule, RuleStatus, Severity
 from contracts.streams import StreamState, StreamStatus
-from live.alerting.latencies import Histogram
 from live.alerting.outbox import Attempted
 from live.store.deliveries import Backlog
 

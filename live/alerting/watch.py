@@ -8,16 +8,18 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from contracts.events import Event, EventMessage
+from contracts.latencies import Latencies
 from contracts.rules import Rule
 from contracts.streams import StreamChange, StreamConfig
 from live.alerting.change_gate import ChangeGate, Sight
 from live.alerting.decider import Decider
 from live.alerting.draft import Draft
-from live.alerting.latencies import Latencies
 from live.alerting.look_planner import LookPlan, LookPlanner
 from live.alerting.looks import LookBatch
 from live.alerting.stream_health import StreamHealth
 from live.store import configuration
+
+LOOK_BOUNDS_S = (0.1, 0.25, 0.5, 1.0, 2.0, 3.0, 5.0, 10.0, 30.0)
 
 
 class Watch:
@@ -28,7 +30,7 @@ class Watch:
     """
 
     def __init__(self, decider: Decider, gate: ChangeGate) -> None:
-        self.latencies = Latencies()
+        self.latencies = Latencies(LOOK_BOUNDS_S)
         self._decider = decider
         self._scene = decider.scene
         self._gate = gate

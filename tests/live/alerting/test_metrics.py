@@ -7,9 +7,9 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from contracts.event_queries import EventFilter
+from contracts.latencies import Latencies
 from contracts.notify import NotifyTarget, WebhookSink
 from contracts.streams import StreamConfig, StreamState, StreamStatus
-from live.alerting.latencies import Latencies
 from live.alerting.metrics import render
 from live.alerts import Alerts
 from tests.live.house import QUICK, Clock, looks, opened, running, see, stream_is

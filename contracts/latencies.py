@@ -1,10 +1,8 @@
-"""Durations counted into buckets, as Prometheus wants them. Not thread-safe."""
+"""Durations counted into buckets, as Prometheus wants them. One thread counts, any may read."""
 
 from bisect import bisect_left
 from dataclasses import dataclass
 from itertools import accumulate
-
-LOOK_BOUNDS_S = (0.1, 0.25, 0.5, 1.0, 2.0, 3.0, 5.0, 10.0, 30.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,9 +21,13 @@ class Histogram:
 
 
 class Latencies:
-    """Counts durations."""
+    """Counts durations.
 
-    def __init__(self, bounds_s: tuple[float, ...] = LOOK_BOUNDS_S) -> None:
+    Args:
+        bounds_s: Upper ends of the buckets, growing.
+    """
+
+    def __init__(self, bounds_s: tuple[float, ...]) -> None:
         self._bounds_s = bounds_s
         self._counts = [0] * (len(bounds_s) + 1)
         self._sum_s = 0.0
