@@ -19,8 +19,8 @@ from contracts.generation import (
     TokenDelta,
     TokenLogprob,
     Usage,
-    WorkClass,
 )
+from contracts.work_class import WorkClass
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,10 +7,11 @@ from typing import Literal, Protocol
 
 from contracts.answer_forms import AnswerForm
 from contracts.chat import ChatMessage
+from contracts.engine_stats import EngineStats
 from contracts.judging import Judge
 from contracts.media import FramePolicy
+from contracts.work_class import WorkClass
 
-WorkClass = Literal["chat", "upload", "alert"]
 ModelState = Literal["loading", "ready", "failed"]
 
 
@@ -200,6 +201,10 @@ class ModelRunner(Judge, Protocol):
 
     async def count_tokens(self, messages: tuple[ChatMessage, ...]) -> PromptTokens:
         """Count the tokens of the prompt that ``generate`` would build."""
+        ...
+
+    def stats(self) -> EngineStats:
+        """What was done so far; cheap, from any thread, also before anything is loaded."""
         ...
 
     async def close(self) -> None:

@@ -10,7 +10,7 @@ Knows nothing of asyncio or HTTP. ``submit``, ``close`` and ``Job.cancel`` are s
 import logging
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 
@@ -18,10 +18,12 @@ import torch
 from torch import Tensor
 from transformers import DynamicCache
 
+from contracts.engine_stats import EngineStats
 from contracts.errors import QueueFull, RunnerError, ServiceError, ShuttingDown
 from contracts.generation import Timings, TokenDelta, Usage
 from llava_custom import Embedded, Stopped
 from llava_custom.device_memory import is_out_of_memory, release
+from runners.engine_meter import EngineMeter
 from runners.family import ModelFamily
 from runners.jobs import Job, JudgeJob
 from runners.judging import YesNo, last_logits
@@ -89,6 +91,7 @@ class Engine:
         self._turned_s = time.monotonic()
         self._admitted_s = self._turned_s
         self._mean_job_s = 1.0
+        self._meter = EngineMeter()
 
     def submit(self, job: AnyJob) -> None:
         """Queue a job.
@@ -118,6 +121,14 @@ class Engine:
         """Whether the loop is idle or began a turn lately."""
         is_idle = not (self._batch or self._waiting)
         return is_idle or time.monotonic() - self._turned_s < seconds
+
+    def stats(self) -> EngineStats:
+        """What was done so far; from any thread."""
+        with self._changed:
+            waiting = Counter(job.work_class for job in self._waiting)
+        batch = self._batch
+        running = Counter({batch.job.work_class: len(batch.running)} if batch else {})
+        return self._meter.stats(waiting, running)
 
     def run(self) -> None:
         """The device thread's main loop; returns after ``close``."""

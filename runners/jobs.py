@@ -9,8 +9,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from contracts.errors import ServiceError
-from contracts.generation import GenerationRequest, TokenDelta, WorkClass
+from contracts.generation import GenerationRequest, TokenDelta
 from contracts.judging import Judgement
+from contracts.work_class import WorkClass
 from llava_custom import Prompt
 
 Listener = Callable[[TokenDelta | ServiceError | None], None]

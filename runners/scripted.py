@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import AsyncGenerator, Iterable, Sequence
 
 from contracts.chat import ChatMessage, ImagePart, VideoPart
+from contracts.engine_stats import EngineStats
 from contracts.errors import ModelLoading
 from contracts.generation import (
     Alternative,
@@ -71,6 +72,10 @@ class ScriptedRunner:
 
     async def close(self) -> None:
         """Nothing to free."""
+
+    def stats(self) -> EngineStats:
+        """Nothing is counted."""
+        return EngineStats()
 
     async def count_tokens(self, messages: tuple[ChatMessage, ...]) -> PromptTokens:
         """One token a word, a picture and a frame."""

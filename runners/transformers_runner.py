@@ -15,6 +15,7 @@ from typing import Literal, TypeVar
 import torch
 
 from contracts.chat import ChatMessage, TextPart, VideoPart
+from contracts.engine_stats import EngineStats
 from contracts.errors import (
     ContextLengthExceeded,
     ModelLoading,
@@ -96,6 +97,10 @@ class TransformersRunner:
         if self._thread.is_alive():
             await asyncio.to_thread(self._thread.join, JOIN_S)
         self._planner.shutdown(wait=False, cancel_futures=True)
+
+    def stats(self) -> EngineStats:
+        """What the engine did so far."""
+        return EngineStats() if self._engine is None else self._engine.stats()
 
     async def count_tokens(self, messages: tuple[ChatMessage, ...]) -> PromptTokens:
         """Count the tokens of the prompt; cheap, no pixel is touched."""

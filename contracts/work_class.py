@@ -1,0 +1,5 @@
+"""Whose work the engine does."""
+
+from typing import Literal
+
+WorkClass = Literal["chat", "upload", "alert"]
