@@ -63,7 +63,7 @@ def rule_routes(deps: GetDeps, alerts: GetAlerts, intake: Intake) -> APIRouter:
         rules = alerts().rules
         rules.get(rule_id)  # there must be one, whatever the body says
         patch = _read(RulePatch, (await intake.json(request)).value)
-        return show(await rules.change(changed_rule(rules.get(rule_id), patch)))
+        return show(await rules.change(rule_id, lambda rule: changed_rule(rule, patch)))
 
     @router.delete(ONE, **operation(ONE, "Delete a rule", RuleDeleted, 401, 404, 503))
     async def delete_rule(rule_id: str) -> Json:

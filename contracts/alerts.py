@@ -4,7 +4,7 @@ Protocols only. Everything belongs to one event loop; every call may raise ``Sto
 and then nothing happened.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -39,8 +39,8 @@ class Rules(Protocol):
         """
         ...
 
-    async def change(self, rule: Rule) -> Rule:
-        """Replace the rule of this id.
+    async def change(self, rule_id: str, change: Callable[[Rule], Rule]) -> Rule:
+        """Replace a rule by what ``change`` makes of it as it is then; it may be asked twice.
 
         Raises:
             RuleNotFound: There is none.

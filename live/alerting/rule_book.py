@@ -68,20 +68,18 @@ class RuleBook:
         Raises:
             RequestError: It makes no sense, or its id is taken, or there are too many.
         """
-        self._check(rule)
+        self.check(rule)
         if rule.id in self._rules:
             raise RuleExists(f"a rule has the id {rule.id}: choose another, or PATCH it")
         self._check_room(1)
 
-    def check_change(self, rule: Rule) -> Rule:
-        """Refuse a change that may not be made; give the rule as it was.
+    def check(self, rule: Rule) -> None:
+        """Refuse what a rule may not be.
 
         Raises:
-            RuleNotFound, RequestError: As they say.
+            RequestError: It makes no sense.
         """
-        old = self.get(rule.id)
-        self._check(rule)
-        return old
+        check_rule(rule, self._limits.window)
 
     def put(self, *rules: Rule) -> None:
         """Add rules, or replace those with their ids."""
@@ -135,14 +133,11 @@ class RuleBook:
             alert_number=f"r{number}",
         )
         try:
-            self._check(rule)
+            self.check(rule)
         except RequestError as exc:
             param = f"alerts[{number}]"
             raise RequestError(f"{param}: {exc.message}", param=param) from None
         return rule
-
-    def _check(self, rule: Rule) -> None:
-        check_rule(rule, self._limits.window)
 
     def _check_room(self, num_more: int) -> None:
         num_rules = len(self._rules) + num_more

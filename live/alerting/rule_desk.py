@@ -3,7 +3,7 @@
 Belongs to one event loop.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from contracts.rules import Rule, RuleStatus
@@ -56,8 +56,8 @@ class RuleDesk:
         await self._decider.decide(decide)
         return added
 
-    async def change(self, rule: Rule) -> Rule:
-        """Replace the rule of this id.
+    async def change(self, rule_id: str, change: Callable[[Rule], Rule]) -> Rule:
+        """Replace a rule by what ``change`` makes of it as it is then.
 
         What is open stays so unless the rule asks something else now, or asks it elsewhere.
 
@@ -65,12 +65,18 @@ class RuleDesk:
             RuleNotFound, RequestError, SinkNotAllowed, StreamNotFound, StorageUnavailable: As for
                 ``add``; nothing has changed.
         """
-        if rule.notify != self.get(rule.id).notify:  # a name may have gone since it was allowed
-            await self._sinks.check(rule.notify or ())
-        changed = replace(rule, updated_at=self._decider.now())
+        before = self.get(rule_id)
+        notify = change(before).notify
+        if notify != before.notify:  # a name may have gone since it was allowed
+            await self._sinks.check(notify or ())
+
+        changed = before
 
         def decide(draft: Draft) -> None:
-            old = self._scene.rules.check_change(changed)
+            nonlocal changed
+            old = self.get(rule_id)
+            changed = replace(change(old), updated_at=draft.now)
+            self._scene.rules.check(changed)
             if changed.stream_id != old.stream_id:
                 self._scene.require_stream(changed.stream_id)
             for stream_id in self._scene.streams_of(old):

@@ -48,7 +48,7 @@ def test_a_blank_rule_is_refused(prompt: str) -> None:
         book().check_new(replace(PLAIN, prompt=prompt))
     assert caught.value.param == "prompt"
     with pytest.raises(RequestError):
-        book(PLAIN).check_change(replace(PLAIN, prompt=prompt))
+        book(PLAIN).check(replace(PLAIN, prompt=prompt))
 
 
 def test_an_id_is_taken_once() -> None:
@@ -60,13 +60,7 @@ def test_there_are_only_so_many() -> None:
     opened = book(PLAIN, max_rules=1)
     with pytest.raises(RuleLimitReached, match="VLM_MAX_RULES"):
         opened.check_new(replace(PLAIN, id="r-2"))
-    opened.check_change(replace(PLAIN, prompt="Is there fire?"))
-
-
-def test_a_change_needs_a_rule_and_gives_the_old_one() -> None:
-    assert book(PLAIN).check_change(replace(PLAIN, cooldown_s=1)) == PLAIN
-    with pytest.raises(RuleNotFound):
-        book().check_change(PLAIN)
+    opened.check(replace(PLAIN, prompt="Is there fire?"))
 
 
 def test_a_facade_rule_is_an_ordinary_rule_with_its_defaults() -> None:

@@ -20,7 +20,7 @@ from contracts.errors import (
 from contracts.event_queries import EventQuery
 from contracts.events import Event
 from contracts.notify import AppriseSink, NamedSink, NotifyTarget, WebhookSink
-from contracts.rules import Confirm, RuleStatus, Window
+from contracts.rules import Confirm, Rule, RuleStatus, Window
 from contracts.streams import StreamConfig
 from live.alerting.change_gate import see as reduce_clip
 from live.alerts import Alerts
@@ -53,6 +53,10 @@ def status(alerts: Alerts, rule_id: str = PLAIN.id, stream_id: str = "door") -> 
     rule = alerts.rules.get(rule_id)
     [found] = [one for one in alerts.rules.statuses(rule) if one.stream_id == stream_id]
     return found
+
+
+async def change(alerts: Alerts, **fields: object) -> Rule:
+    return await alerts.rules.change(PLAIN.id, lambda rule: replace(rule, **fields))  # type: ignore[arg-type]
 
 
 async def test_a_look_begins_an_event_that_is_stored_with_its_picture(tmp_path: Path) -> None:
@@ -267,7 +271,7 @@ async def test_a_change_ends_what_it_makes_senseless(
         await alerts.rules.add(QUICK)
         await see(alerts, clock, "door", QUICK, "Y")
         clock.set(5)
-        changed = await alerts.rules.change(replace(QUICK, **fields))  # type: ignore[arg-type]
+        changed = await change(alerts, **fields)
         assert changed.updated_at == at(5)
         expected = ("alert", "ended", "rule_changed") if ends else ("alert", "open", None)
         assert await told_by(alerts) == [expected]
@@ -276,6 +280,16 @@ async def test_a_change_ends_what_it_makes_senseless(
         assert len(await events_of(alerts)) == 1
     async with opened(tmp_path, clock) as alerts:
         assert alerts.rules.all() == (changed,)
+
+
+async def test_changes_of_one_rule_follow_each_other(tmp_path: Path) -> None:
+    async with opened(tmp_path, Clock()) as alerts:
+        await alerts.rules.add(PLAIN)
+        await asyncio.gather(change(alerts, name="Door"), change(alerts, interval_s=7.0))
+        rule = alerts.rules.get(PLAIN.id)
+        assert (rule.name, rule.interval_s) == ("Door", 7.0)
+        with pytest.raises(RuleNotFound):
+            await alerts.rules.change("r-2", lambda rule: rule)
 
 
 async def test_a_deleted_rule_ends_its_events_which_stay(tmp_path: Path) -> None:
@@ -353,7 +367,7 @@ async def test_rules_name_only_what_there_is(tmp_path: Path) -> None:
             await alerts.rules.add(replace(PLAIN, prompt=" "))
         await alerts.rules.add(PLAIN)
         with pytest.raises(StreamNotFound):
-            await alerts.rules.change(replace(PLAIN, stream_id="yard"))
+            await change(alerts, stream_id="yard")
         with pytest.raises(RuleLimitReached):
             await alerts.rules.add(replace(PLAIN, id="r-2"))
         assert alerts.rules.all() == (PLAIN,)
@@ -377,13 +391,13 @@ async def test_sinks_that_may_not_be_used_are_refused(
         with pytest.raises(SinkNotAllowed, match=needle) as caught:
             await alerts.rules.add(replace(PLAIN, notify=(good, NotifyTarget(sink))))
         assert caught.value.param == "notify[1]"
-        added = await alerts.rules.add(replace(PLAIN, notify=(good,)))
+        await alerts.rules.add(replace(PLAIN, notify=(good,)))
         with pytest.raises(SinkNotAllowed):
-            await alerts.rules.change(replace(added, notify=(NotifyTarget(sink),)))
+            await change(alerts, notify=(NotifyTarget(sink),))
     async with opened(tmp_path, Clock()) as alerts:  # the operator took the name away
-        await alerts.rules.change(replace(added, name="Another name"))
+        await change(alerts, name="Another name")
         with pytest.raises(SinkNotAllowed):
-            await alerts.rules.change(replace(added, notify=(good, good)))
+            await change(alerts, notify=(good, good))
 
 
 async def test_the_facade_replaces_its_rules_and_keeps_what_stays(tmp_path: Path) -> None:
