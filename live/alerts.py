@@ -184,7 +184,7 @@ async def _assemble(settings: Settings, parts: AlertParts, database: Database) -
     told = DeciderParts(journal, evidence, settings.default_notify, parts.clock)
     decider = Decider(scene, told)
     watch = Watch(decider, ChangeGate(settings.still_look_s))
-    watch.resume(before.lost)
+    watch.resume(before.streams, before.lost)
     checker = SinkChecker(book, parts.poster, allows_apprise=bool(settings.api_keys))
     return Alerts(
         rules=RuleDesk(decider, checker),

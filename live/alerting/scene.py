@@ -20,7 +20,7 @@ class Scene:
     """Everything in memory; ``live.alerting.draft`` changes it, once what changed is stored.
 
     Attributes:
-        healths: By stream; only of streams that are captured.
+        healths: By stream; only of streams that are stored.
         standings: Without those where nothing happened yet.
     """
 

@@ -4,7 +4,7 @@ Belongs to one event loop.
 """
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from contracts.events import Event, EventMessage
@@ -35,15 +35,24 @@ class Watch:
         self._scene = decider.scene
         self._gate = gate
         self._planner = LookPlanner()
-        self._lost: dict[str, Event] = {}
         self._changes: deque[StreamChange] = deque()
+        self._early: dict[str, StreamChange] = {}
 
-    def resume(self, lost: Mapping[str, Event]) -> None:
-        """Take over the open ``stream_lost`` events from before a restart, by stream."""
-        self._lost = {**lost}
+    def resume(self, streams: Iterable[StreamConfig], lost: Mapping[str, Event]) -> None:
+        """Take over what was there before a restart.
+
+        Args:
+            streams: Those that are stored.
+            lost: Open ``stream_lost`` events, by stream.
+        """
+        for config in streams:
+            event = lost.get(config.id)
+            since = None if event is None else event.began_at
+            health = replace(_new_health(config), lost_since=since, event=event)
+            self._scene.healths[config.id] = health
 
     async def put_stream(self, config: StreamConfig) -> None:
-        """Store a stream, or what changed of it, for the next start.
+        """Store a stream, or what changed of it, for the next start; from now on rules know it.
 
         Raises:
             StorageUnavailable: It is not stored.
@@ -51,9 +60,13 @@ class Watch:
 
         def decide(draft: Draft) -> None:
             draft.also(lambda connection: configuration.put_stream(connection, config))
-            health = self._scene.healths.get(config.id)
-            if health is not None:
-                draft.put_health(replace(health, name=config.name or config.id))
+            health, name = draft.health(config.id), config.name or config.id
+            draft.put_health(replace(health, name=name) if health else _new_health(config))
+            early = self._early.get(config.id)
+            if early is not None:
+                self._take_change(draft, early)
+                draft.then(lambda: self._forget_early(config.id))
+            self._take_changes(draft)
 
         await self._decider.decide(decide)
 
@@ -67,6 +80,7 @@ class Watch:
         def decide(draft: Draft) -> None:
             draft.also(lambda connection: configuration.delete_stream(connection, stream_id))
             self._take_changes(draft)
+            draft.then(lambda: self._forget_early(stream_id))
             if draft.health(stream_id) is None:
                 return
             for rule in self._scene.rules.all():
@@ -79,7 +93,9 @@ class Watch:
         await self._decider.decide(decide)
 
     async def stream_changed(self, change: StreamChange) -> None:
-        """Take note of a stream's new state; one that was removed meanwhile counts for nothing.
+        """Take note of a stream's new state, which counts as soon as the stream is stored.
+
+        That of one that was removed meanwhile counts for nothing.
 
         Raises:
             StorageUnavailable: Nothing happened yet; the next change or tick takes note of it.
@@ -186,22 +202,25 @@ class Watch:
 
     def _drop_changes(self, count: int) -> None:
         for _ in range(count):
-            self._lost.pop(self._changes.popleft().stream_id, None)
+            self._changes.popleft()
 
     def _take_change(self, draft: Draft, change: StreamChange) -> None:
         health = draft.health(change.stream_id)
-        if health is None and change.before is not None:
+        if health is None:
+            draft.then(lambda: self._keep_early(change))
             return
-        health = health or self._new_health(change)
         draft.turn(replace(health, name=change.stream_name or change.stream_id), change.state)
         for rule in self._scene.rules.all():
             if rule.covers(change.stream_id):
                 draft.advance(rule, change.stream_id)
 
-    def _new_health(self, change: StreamChange) -> StreamHealth:
-        event = self._lost.get(change.stream_id)
-        since = None if event is None else event.began_at
-        return StreamHealth(change.stream_id, change.stream_id, lost_since=since, event=event)
+    def _keep_early(self, change: StreamChange) -> None:
+        """Remember how a stream stands that is not stored yet; what was removed is not awaited."""
+        if change.before is None or change.stream_id in self._early:
+            self._early[change.stream_id] = change
+
+    def _forget_early(self, stream_id: str) -> None:
+        self._early.pop(stream_id, None)
 
     def _still_asking(self, asked: Rule, stream_id: str) -> Rule | None:
         """The rule as it is now, if this is still what it asks here."""
@@ -214,3 +233,7 @@ class Watch:
         alert = self._scene.run(rule, stream_id).alert
         is_settled = alert.is_settled(self._scene.standing((rule.id, stream_id)).state)
         return is_settled and self._gate.may_skip(rule, stream_id, sight, now_s)
+
+
+def _new_health(config: StreamConfig) -> StreamHealth:
+    return StreamHealth(config.id, config.name or config.id)

@@ -15,7 +15,7 @@ from contracts.judging import Judgement
 from contracts.media import U8
 from contracts.rules import Confirm, Rule
 from contracts.settings import Settings
-from contracts.streams import StreamChange, StreamState
+from contracts.streams import StreamChange, StreamConfig, StreamState
 from live.alerting.looks import LookBatch
 from live.alerts import AlertParts, Alerts, open_alerts
 from live.store.database import Database
@@ -76,9 +76,15 @@ async def stream_is(
     await alerts.watch.stream_changed(change)
 
 
+def stream_of(stream_id: str, name: str | None = None) -> StreamConfig:
+    url = f"rtsp://10.0.0.7/{stream_id}"
+    return StreamConfig(stream_id, url, NOON, name or f"The {stream_id}")
+
+
 async def running(alerts: Alerts, *stream_ids: str) -> None:
     """Streams that are there and have frames."""
     for stream_id in stream_ids:
+        await alerts.watch.put_stream(stream_of(stream_id))
         await stream_is(alerts, stream_id, "connecting", None)
         await stream_is(alerts, stream_id, "running", "connecting")
 

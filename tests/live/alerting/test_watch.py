@@ -21,7 +21,6 @@ from contracts.event_queries import EventQuery
 from contracts.events import Event
 from contracts.notify import AppriseSink, NamedSink, NotifyTarget, WebhookSink
 from contracts.rules import Confirm, Rule, RuleStatus, Window
-from contracts.streams import StreamConfig
 from live.alerting.change_gate import see as reduce_clip
 from live.alerts import Alerts
 from live.jpeg import to_jpeg
@@ -35,8 +34,9 @@ from tests.live.house import (
     running,
     see,
     stream_is,
+    stream_of,
 )
-from tests.live.stage import NOON, PLAIN, at
+from tests.live.stage import PLAIN, at
 
 
 async def events_of(alerts: Alerts, **fields: object) -> list[Event]:
@@ -312,10 +312,8 @@ async def test_a_deleted_rule_ends_its_events_which_stay(tmp_path: Path) -> None
 
 async def test_with_a_stream_go_its_rules_and_its_events_end(tmp_path: Path) -> None:
     clock = Clock()
-    config = StreamConfig("door", "rtsp://10.0.0.7/h264", NOON, "Front door")
     async with opened(tmp_path, clock) as alerts:
         await running(alerts, "door", "yard")
-        await alerts.watch.put_stream(config)
         await alerts.rules.add(QUICK)
         await alerts.rules.add(replace(QUICK, id="r-door-only", stream_id="door"))
         await see(alerts, clock, "door", QUICK, "Y")
@@ -330,24 +328,54 @@ async def test_with_a_stream_go_its_rules_and_its_events_end(tmp_path: Path) -> 
         assert [one.stream_id for one in alerts.rules.statuses(QUICK)] == ["yard"]
         await alerts.watch.remove_stream("door")
     async with opened(tmp_path, clock) as alerts:
-        assert alerts.stored_streams == ()
+        assert alerts.stored_streams == (stream_of("yard"),)
 
 
 async def test_streams_are_there_again_after_a_restart(tmp_path: Path) -> None:
     clock = Clock()
-    config = StreamConfig("door", "rtsp://10.0.0.7/h264", NOON, "Front door")
+    renamed = stream_of("door", "Back door")
     async with opened(tmp_path, clock) as alerts:
         await running(alerts, "door")
-        await alerts.watch.put_stream(config)
-        await alerts.watch.put_stream(replace(config, name="Back door"))
+        await alerts.watch.put_stream(renamed)
         assert alerts.scene.healths["door"].name == "Back door"
     async with opened(tmp_path, clock) as alerts:
-        assert alerts.stored_streams == (replace(config, name="Back door"),)
+        assert alerts.stored_streams == (renamed,)
+        await alerts.rules.add(replace(PLAIN, stream_id="door"))  # before anything is told of it
+
+
+async def test_rules_know_a_stream_as_soon_as_it_is_stored(tmp_path: Path) -> None:
+    async with opened(tmp_path, Clock()) as alerts:
+        await alerts.watch.put_stream(replace(stream_of("door"), enabled=False))
+        rule = await alerts.rules.add(replace(PLAIN, stream_id="door"))
+        await stream_is(alerts, "door", "ended", None)
+        assert status(alerts, rule.id).state == "idle"
+
+
+async def test_what_is_told_of_a_stream_counts_once_it_is_stored(tmp_path: Path) -> None:
+    async with opened(tmp_path, Clock()) as alerts:
+        for stream_id in ("door", "yard"):
+            await stream_is(alerts, stream_id, "connecting", None)
+            await stream_is(alerts, stream_id, "lost", "connecting")
+        await alerts.watch.remove_stream("yard")  # refused, and never stored
+        assert await told_by(alerts) == []
+        await alerts.watch.put_stream(stream_of("door"))
+        [event] = await events_of(alerts)
+        assert (event.type, event.stream_id, event.stream_name) == (
+            "stream_lost",
+            "door",
+            "The door",
+        )
+        await alerts.watch.put_stream(stream_of("yard"))
+        await stream_is(alerts, "door", "running", "lost")
+        await alerts.watch.put_stream(stream_of("door", "Front door"))
+        assert await told_by(alerts) == [("stream_lost", "ended", "cleared")]
+        assert alerts.scene.healths["yard"].state == "connecting"
 
 
 async def test_changes_that_could_not_be_stored_have_their_effect_in_order(tmp_path: Path) -> None:
     clock = Clock()
     async with opened(tmp_path, clock) as alerts:
+        await alerts.watch.put_stream(stream_of("door"))
         refuse_writing(alerts._database, True)
         await stream_is(alerts, "door", "connecting", None)  # nothing to store
         for before, state in (("connecting", "lost"), ("lost", "running")):
