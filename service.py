@@ -1,7 +1,6 @@
 """The BentoML service: wiring and lifecycle.
 
-The one module that imports bentoml and reads the environment. Importing it loads nothing heavy and
-needs no setting: the build imports it too.
+The one module that imports bentoml and reads the environment. Importing it loads nothing heavy.
 """
 
 import gc
@@ -15,6 +14,7 @@ import bentoml
 from api.app import build_app
 from api.deps import ServiceDeps
 from api.stopping import set_on_signals
+from contracts.alerts import Alerts
 from contracts.settings import Settings, SettingsError, read_settings
 from contracts.version import VERSION
 
@@ -28,10 +28,9 @@ image = bentoml.images.Image(
 ).requirements_file("requirements.txt")
 
 
-async def open_deps(settings: Settings, closing: AsyncExitStack) -> ServiceDeps:
+async def open_house(settings: Settings, closing: AsyncExitStack) -> tuple[ServiceDeps, Alerts]:
     """Everything the HTTP surface needs; what was opened last is closed first."""
-    from live.alerts import AlertParts, open_alerts
-    from live.cameras import open_cameras
+    from live.opening import LiveParts, open_live
     from media.addresses import AddressRules
     from media.posting import GuardedPoster
     from media.reader import IsolatedMediaReader
@@ -45,20 +44,19 @@ async def open_deps(settings: Settings, closing: AsyncExitStack) -> ServiceDeps:
     addresses = AddressRules.parse(settings.media_allow)
     poster = GuardedPoster(addresses)
     closing.push_async_callback(poster.close)
-    alerts = await open_alerts(settings, AlertParts(VERSION, poster))
-    closing.push_async_callback(alerts.close)
-    cameras = open_cameras(settings, alerts.watch, GuardedWebClient(addresses))
-    closing.push_async_callback(cameras.close)
-    await cameras.keeper.resume(alerts.stored_streams)
-    return ServiceDeps(
+    parts = LiveParts(VERSION, GuardedWebClient(addresses), poster, runner)
+    live = await open_live(settings, parts, closing)
+    deps = ServiceDeps(
         settings=settings,
         runner=runner,
         media=media,
         version=VERSION,
-        streams=cameras.streams,
-        stream_keeper=cameras.keeper,
-        previews=cameras.previews,
+        streams=live.streams,
+        stream_keeper=live.keeper,
+        previews=live.previews,
+        num_rules=live.alerts.rules.count_for,
     )
+    return deps, live.alerts
 
 
 def read_settings_or_exit() -> Settings:
@@ -80,7 +78,10 @@ def set_up_logging(level: str) -> None:
         package.setLevel(level)
 
 
-app = build_app(lambda: bentoml.get_current_service().deps)
+app = build_app(
+    lambda: bentoml.get_current_service().deps,
+    alerts=lambda: bentoml.get_current_service().alerts,
+)
 
 
 @bentoml.service(
@@ -103,7 +104,7 @@ class LLaVAVideoService:
     @bentoml.on_startup
     async def start(self) -> None:
         """Open everything and begin to load the model; the service answers meanwhile."""
-        self.deps = await open_deps(self.settings, self.closing)
+        self.deps, self.alerts = await open_house(self.settings, self.closing)
         await self.deps.runner.start()
         set_on_signals(self.deps.stopping)
         gc.collect()

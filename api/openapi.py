@@ -31,6 +31,7 @@ BODIES: tuple[type[BaseModel], ...] = (
     stream_schemas.StreamPatch,
     stream_schemas.JpsStreamBody,
     rule_schemas.RuleBody,
+    rule_schemas.RuleTestBody,
     rule_schemas.RulePatch,
     rule_schemas.JpsAlertsBody,
 )
@@ -49,6 +50,7 @@ REPLIES: tuple[type[BaseModel], ...] = (
     stream_replies.JpsStreamAdded,
     stream_replies.JpsStream,
     rule_replies.RuleReply,
+    rule_replies.RuleTestReply,
     rule_replies.RuleList,
     rule_replies.RuleDeleted,
     rule_replies.JpsAlert,

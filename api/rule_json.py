@@ -13,6 +13,7 @@ from contracts.notify import (
     WebhookSink,
     redacted,
 )
+from contracts.rule_tests import RuleTest
 from contracts.rules import Rule, RuleStatus, Schedule
 
 
@@ -45,6 +46,15 @@ def rule_json(
     }
 
 
+def rule_test_json(rule_id: str, tests: Sequence[RuleTest]) -> Json:
+    """What looks that count for nothing said."""
+    return {
+        "object": "rule.test",
+        "rule_id": rule_id,
+        "results": [_result_json(test) for test in tests],
+    }
+
+
 def jps_alert_json(rule: Rule, statuses: Sequence[RuleStatus]) -> Json:
     """A rule of the façade; its status is 1 while it is on for any of its streams."""
     return {
@@ -53,6 +63,18 @@ def jps_alert_json(rule: Rule, statuses: Sequence[RuleStatus]) -> Json:
         "id": rule.stream_id or "",
         "status": int(any(status.state == "on" for status in statuses)),
         "rule_id": rule.id,
+    }
+
+
+def _result_json(test: RuleTest) -> Json:
+    return {
+        "stream_id": test.stream_id,
+        "score": test.score,
+        "known": test.known,
+        "verdict": test.verdict,
+        "frame_times": [rfc3339(at) for at in test.frame_times],
+        "latency_ms": None if test.latency_s is None else round(test.latency_s * 1000),
+        "error": test.error,
     }
 
 

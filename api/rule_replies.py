@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from api.reply_schemas import ReplySchema
+from contracts.events import Verdict
 from contracts.notify import MessageKind
 from contracts.rules import RuleCondition, RuleSource, Severity, Weekday
 
@@ -105,6 +106,26 @@ class RuleDeleted(ReplySchema):
     id: str
     object: Literal["rule"]
     deleted: Literal[True]
+
+
+class RuleTestResult(ReplySchema):
+    """What one look at one stream said, or the code of what stood in its way."""
+
+    stream_id: str
+    score: float | None
+    known: bool | None
+    verdict: Verdict | None
+    frame_times: list[str]
+    latency_ms: int | None
+    error: str | None
+
+
+class RuleTestReply(ReplySchema):
+    """One look at each stream of a rule; it counts for nothing."""
+
+    object: Literal["rule.test"]
+    rule_id: str
+    results: list[RuleTestResult]
 
 
 class JpsAlert(ReplySchema):

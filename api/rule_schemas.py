@@ -136,6 +136,12 @@ class RulesQuery(QuerySchema):
     enabled: Literal["true", "false"] | None = Field(default=None, description="Only such")
 
 
+class RuleTestBody(StrictSchema):
+    """Where to try a rule out."""
+
+    stream_id: str | None = Field(default=None, description="Default: every stream of the rule")
+
+
 class JpsAlertsBody(WireSchema):
     """The façade's rules, all of them or those of one stream."""
 

@@ -13,17 +13,19 @@ from api.problems import request_error
 from api.query import NoQuery, read_query
 from api.replies import Json
 from api.rule_edits import changed_rule, new_rule
-from api.rule_json import rule_json
-from api.rule_replies import RuleDeleted, RuleList, RuleReply
-from api.rule_schemas import RuleBody, RuleFields, RulePatch, RulesQuery
+from api.rule_json import rule_json, rule_test_json
+from api.rule_replies import RuleDeleted, RuleList, RuleReply, RuleTestReply
+from api.rule_schemas import RuleBody, RulePatch, RulesQuery, RuleTestBody
+from api.wire_schemas import WireSchema
 from contracts.rules import Rule
 
 ALL = "/v1/rules"
 ONE = "/v1/rules/{rule_id}"
+TEST = "/v1/rules/{rule_id}/test"
 READING = (400, 401)
 WRITING = (400, 401, 404, 409, 413, 415, 503)
 
-F = TypeVar("F", bound=RuleFields)
+F = TypeVar("F", bound=WireSchema)
 
 
 def rule_routes(deps: GetDeps, alerts: GetAlerts, intake: Intake) -> APIRouter:
@@ -64,6 +66,16 @@ def rule_routes(deps: GetDeps, alerts: GetAlerts, intake: Intake) -> APIRouter:
         rules.get(rule_id)  # there must be one, whatever the body says
         patch = _read(RulePatch, (await intake.json(request)).value)
         return show(await rules.change(rule_id, lambda rule: changed_rule(rule, patch)))
+
+    trying = operation(
+        TEST, "Try a rule out", RuleTestReply, *WRITING, 429, body=json_of(RuleTestBody)
+    )
+
+    @router.post(TEST, **trying)
+    async def test_rule(rule_id: str, request: Request) -> Json:
+        alerts().rules.get(rule_id)  # there must be one, whatever the body says
+        body = _read(RuleTestBody, (await intake.json(request)).value)
+        return rule_test_json(rule_id, await alerts().tests.test(rule_id, body.stream_id))
 
     @router.delete(ONE, **operation(ONE, "Delete a rule", RuleDeleted, 401, 404, 503))
     async def delete_rule(rule_id: str) -> Json:

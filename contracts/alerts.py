@@ -11,6 +11,7 @@ from typing import Literal, Protocol
 from contracts.event_queries import DeliveryQuery, EventFilter, EventPage, EventQuery
 from contracts.events import Delivery, Event
 from contracts.feeds import FeedEnd, FeedItem, ReaderKind
+from contracts.rule_tests import RuleTests
 from contracts.rules import Rule, RuleStatus
 from contracts.streams import StreamChange, StreamConfig, StreamStatus
 
@@ -159,6 +160,11 @@ class Alerts(Protocol):
     @property
     def rules(self) -> Rules:
         """What is watched for."""
+        ...
+
+    @property
+    def tests(self) -> RuleTests:
+        """What a rule would say now."""
         ...
 
     @property

@@ -189,6 +189,10 @@ class LiveStreams(Protocol):
         """The newest frame of each stream that has one."""
         ...
 
+    def newest_sequences(self) -> Mapping[str, int]:
+        """Number of the newest frame of each stream that has one, however old."""
+        ...
+
     def wait_newer(self, stream_id: str, sequence: int, *, timeout_s: float) -> int:
         """Block until there is a frame above ``sequence``, at most so long; the newest's number."""
         ...

@@ -11,22 +11,29 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from contracts.errors import StorageUnavailable
+from contracts.judging import Judge
 from contracts.posting import CheckedPoster
 from contracts.rule_checks import WindowLimits
 from contracts.settings import Settings
-from contracts.streams import StreamConfig, StreamStatus
+from contracts.streams import LiveStreams, StreamConfig, StreamStatus
 from live.alerting.archive import EventArchive
+from live.alerting.asking import Asker
 from live.alerting.change_gate import ChangeGate
 from live.alerting.decider import Decider, DeciderParts
+from live.alerting.event_clips import EventClips
 from live.alerting.event_ids import event_ids
 from live.alerting.evidence import Budget, EvidenceStore
 from live.alerting.feed import Feed
 from live.alerting.journal import Journal
+from live.alerting.looker import Looker
 from live.alerting.metrics import LiveSnapshot, RuleSample, render
 from live.alerting.outbox import Outbox, OutboxParts
 from live.alerting.rule_book import RuleBook, RuleLimits
 from live.alerting.rule_desk import RuleDesk
+from live.alerting.rule_lines import RuleLines
+from live.alerting.rule_tester import RuleTester
 from live.alerting.scene import Scene
+from live.alerting.stream_news import StreamNews
 from live.alerting.watch import Watch
 from live.clock import SystemClock
 from live.sinks.apprise import AppriseSender
@@ -51,25 +58,32 @@ class AlertParts:
     Attributes:
         version: Of this program.
         poster: Reaches webhooks.
+        streams: What is looked at.
+        judge: Answers what rules ask.
         clock: The moment, aware UTC.
         randomness: Of ids and of the jitter of retries.
     """
 
     version: str
     poster: CheckedPoster
+    streams: LiveStreams
+    judge: Judge
     clock: Callable[[], datetime] = SystemClock().utc
     randomness: random.Random = field(default_factory=random.SystemRandom)
 
 
 @dataclass(frozen=True, slots=True)
 class Alerts:
-    """Everything between a look and the people who are told.
+    """Everything between a live stream and the people who are told.
 
     Attributes:
+        lines: What rules say of each stream.
         stored_streams: As they were configured before this start.
     """
 
     rules: RuleDesk
+    tests: RuleTester
+    lines: RuleLines
     watch: Watch
     scene: Scene
     events: EventArchive
@@ -81,11 +95,20 @@ class Alerts:
     _decider: Decider
     _journal: Journal
     _courier: Courier
+    _news: StreamNews
+    _looker: Looker
+    _clips: EventClips
     _tasks: list[asyncio.Task[None]] = field(default_factory=list)
 
     def start(self) -> None:
-        """Begin to send, and to let time have its effect."""
-        loops = (self.outbox.run(), self._tick(), self._tidy())
+        """Begin to look, to send, and to let time have its effect."""
+        loops = (
+            self._news.run(),
+            self._looker.run(),
+            self.outbox.run(),
+            self._tick(),
+            self._tidy(),
+        )
         self._tasks.extend(asyncio.create_task(loop) for loop in loops)
 
     async def check(self) -> None:
@@ -126,11 +149,13 @@ class Alerts:
         return render(await self.snapshot(streams))
 
     async def close(self) -> None:
-        """End feeds, finish what is being decided, and let go of the store."""
+        """End looks and feeds, finish what is being decided, and let go of the store."""
+        self._news.close()
         self.feed.close()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._clips.close()
         await self._decider.finish()
         await self.outbox.close()
         self._courier.close()
@@ -142,6 +167,7 @@ class Alerts:
                 await self.watch.tick()
             except StorageUnavailable:
                 logger.exception("what time brings about cannot be stored")
+            self.lines.refresh()
             await asyncio.sleep(TICK_S)
 
     async def _tidy(self) -> None:
@@ -186,8 +212,12 @@ async def _assemble(settings: Settings, parts: AlertParts, database: Database) -
     watch = Watch(decider, ChangeGate(settings.still_look_s))
     watch.resume(before.streams, before.lost)
     checker = SinkChecker(book, parts.poster, allows_apprise=bool(settings.api_keys))
+    asker = Asker(parts.streams, parts.judge, settings.served_name, settings.request_timeout_s)
+    clips = _clips(settings, parts, evidence, watch)
     return Alerts(
         rules=RuleDesk(decider, checker),
+        tests=RuleTester(asker, scene),
+        lines=RuleLines(scene, parts.clock),
         watch=watch,
         scene=scene,
         events=EventArchive(database, evidence, retention),
@@ -199,6 +229,9 @@ async def _assemble(settings: Settings, parts: AlertParts, database: Database) -
         _decider=decider,
         _journal=journal,
         _courier=courier,
+        _news=StreamNews(parts.streams, watch),
+        _looker=Looker(asker, watch, clips),
+        _clips=clips,
     )
 
 
@@ -208,6 +241,19 @@ def _courier(
     url = settings.public_url
     webhook = WebhookSender(parts.poster, url, parts.version, parts.clock)
     return Courier(book, webhook, AppriseSender(evidence, url))
+
+
+def _clips(
+    settings: Settings, parts: AlertParts, evidence: EvidenceStore, watch: Watch
+) -> EventClips:
+    return EventClips(
+        parts.streams,
+        evidence,
+        watch,
+        pre=timedelta(seconds=settings.clip_pre_s),
+        post=timedelta(seconds=settings.clip_post_s),
+        clock=parts.clock,
+    )
 
 
 def _scene(settings: Settings, parts: AlertParts, before: recovery.Before) -> Scene:

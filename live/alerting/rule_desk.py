@@ -36,6 +36,10 @@ class RuleDesk:
         """How a rule stands on each of its streams."""
         return self._scene.statuses(rule, self._decider.now())
 
+    def count_for(self, stream_id: str) -> int:
+        """How many rules look at a stream."""
+        return sum(rule.covers(stream_id) for rule in self.all())
+
     async def add(self, rule: Rule) -> Rule:
         """Add a rule; its moments are set here.
 

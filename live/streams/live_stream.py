@@ -156,6 +156,12 @@ class LiveStream:
         """A copy of the newest frame, however old."""
         return self._ring.newest()
 
+    @property
+    def newest_sequence(self) -> int | None:
+        """Number of the newest frame in the buffer; ``None`` while there is none."""
+        entries = self._ring.entries
+        return entries[-1].sequence if entries else None
+
     def wait_newer(self, sequence: int, timeout_s: float) -> int:
         """Block until there is a newer frame, at most so long; the newest's number."""
         return self._ring.wait_newer(sequence, timeout_s=timeout_s)

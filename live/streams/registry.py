@@ -134,6 +134,11 @@ class StreamRegistry:
         newest = {stream.config.id: stream.newest() for stream in self._all()}
         return {stream_id: frame for stream_id, frame in newest.items() if frame is not None}
 
+    def newest_sequences(self) -> dict[str, int]:
+        """Number of the newest frame of each stream that has one."""
+        numbers = {stream.config.id: stream.newest_sequence for stream in self._all()}
+        return {stream_id: number for stream_id, number in numbers.items() if number is not None}
+
     def wait_newer(self, stream_id: str, sequence: int, *, timeout_s: float) -> int:
         """Block until there is a newer frame, at most so long."""
         return self._stream(stream_id).wait_newer(sequence, timeout_s)

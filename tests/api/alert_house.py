@@ -12,6 +12,7 @@ from fastapi import FastAPI
 from api.app import build_app
 from api.deps import ServiceDeps
 from contracts.events import EventMessage
+from contracts.judging import Judge
 from contracts.rules import Rule
 from contracts.streams import LiveStreams
 from live.alerts import Alerts
@@ -38,11 +39,12 @@ class AlertHouse:
 async def alert_house(
     data_dir: Path,
     streams: LiveStreams | None = None,
+    judge: Judge | None = None,
     **settings: Any,  # noqa: ANN401  # of Settings
 ) -> AsyncIterator[AlertHouse]:
     """A house in which rules know the streams ``door`` and ``yard``."""
     clock = Clock()
-    async with opened(data_dir, clock, **settings) as alerts:
+    async with opened(data_dir, clock, streams=streams, judge=judge, **settings) as alerts:
         await running(alerts, "door", "yard")
         deps = deps_of(streams=streams, **settings)
         app = build_app(lambda: deps, alerts=lambda: alerts)

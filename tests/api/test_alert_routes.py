@@ -31,6 +31,7 @@ async def test_every_route_is_there(document: dict[str, Any]) -> None:
     assert paths == {
         "/v1/rules": {"get", "post"},
         "/v1/rules/{rule_id}": {"get", "patch", "delete"},
+        "/v1/rules/{rule_id}/test": {"post"},
         "/api/v1/alerts": {"get", "post", "delete"},
         "/v1/alerts": {"get", "post", "delete"},
         "/v1/events": {"get"},

@@ -18,9 +18,12 @@ from contracts.notify import NotifyTarget, WebhookSink
 from contracts.rules import Confirm
 from contracts.settings import Settings
 from live.alerts import AlertParts, Alerts, open_alerts
+from live.streams.opening import open_streams
 from media.addresses import AddressRules
 from media.posting import GuardedPoster
+from runners.scripted import ScriptedRunner
 from tests.live.house import Clock, looks, running, stream_is
+from tests.live.registries import NoWeb
 from tests.live.stage import PLAIN
 
 STREAMS = ("door", "yard")
@@ -75,7 +78,9 @@ async def live(data_dir: Path, url: str, first: int, last: int) -> None:
     poster = GuardedPoster(AddressRules.parse(["127.0.0.1"]))
     told = (NotifyTarget(WebhookSink(url)),)
     settings = Settings(data_dir=data_dir, default_notify=told)
-    alerts = await open_alerts(settings, AlertParts("0.1.0", poster, clock))
+    streams = open_streams(settings, NoWeb())
+    parts = AlertParts("0.1.0", poster, streams, ScriptedRunner(), clock)
+    alerts = await open_alerts(settings, parts)
     await running(alerts, *STREAMS)
     for rule in (EAGER, PATIENT):
         try:

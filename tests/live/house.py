@@ -1,5 +1,6 @@
 """Rules, events and deliveries opened as a whole, with a clock that stands still."""
 
+import contextlib
 import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -11,16 +12,18 @@ from typing import Any
 import numpy as np
 
 from contracts.events import EventMessage
-from contracts.judging import Judgement
+from contracts.judging import Judge, Judgement
 from contracts.media import U8
 from contracts.rules import Confirm, Rule
 from contracts.settings import Settings
-from contracts.streams import StreamChange, StreamConfig, StreamState
+from contracts.streams import LiveStreams, StreamChange, StreamConfig, StreamState
 from live.alerting.looks import LookBatch
 from live.alerts import AlertParts, Alerts, open_alerts
 from live.store.database import Database
 from media.addresses import AddressRules
 from media.posting import GuardedPoster
+from runners.scripted import ScriptedRunner
+from tests.live.registries import registry
 from tests.live.stage import NOON, PLAIN, SCORES, at
 
 RGB: U8 = np.full((48, 64, 3), 200, np.uint8)
@@ -48,16 +51,24 @@ def settings(data_dir: Path, **fields: Any) -> Settings:  # noqa: ANN401  # of S
 async def opened(
     data_dir: Path,
     clock: Clock,
+    *,
+    streams: LiveStreams | None = None,
+    judge: Judge | None = None,
     **fields: Any,  # noqa: ANN401  # of Settings
 ) -> AsyncIterator[Alerts]:
-    poster = GuardedPoster(AddressRules.parse(["127.0.0.1"]))
-    parts = AlertParts("0.1.0", poster, clock, random.Random(1))
-    alerts = await open_alerts(settings(data_dir, **fields), parts)
-    try:
-        yield alerts
-    finally:
-        await alerts.close()
-        await poster.close()
+    """Alerts over these streams, or over none."""
+    with contextlib.ExitStack() as closing:
+        if streams is None:
+            streams, _ = closing.enter_context(registry())
+        poster = GuardedPoster(AddressRules.parse(["127.0.0.1"]))
+        asked = judge or ScriptedRunner()
+        parts = AlertParts("0.1.0", poster, streams, asked, clock, random.Random(1))
+        alerts = await open_alerts(settings(data_dir, **fields), parts)
+        try:
+            yield alerts
+        finally:
+            await alerts.close()
+            await poster.close()
 
 
 def refuse_writing(database: Database, refuse: bool) -> None:
