@@ -32,12 +32,12 @@ async def open_house(settings: Settings, closing: AsyncExitStack) -> tuple[Servi
     """Everything the HTTP surface needs; what was opened last is closed first."""
     from live.opening import LiveParts, open_live
     from media.addresses import AddressRules
+    from media.opening import open_media
     from media.posting import GuardedPoster
-    from media.reader import IsolatedMediaReader
     from media.web_client import GuardedWebClient
     from runners.opening import open_runner
 
-    media = IsolatedMediaReader(settings)
+    media = open_media(settings)
     closing.push_async_callback(media.close)
     runner = open_runner(settings)
     closing.push_async_callback(runner.close)

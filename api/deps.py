@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from contracts.alerts import Alerts
 from contracts.generation import ModelRunner
 from contracts.media import MediaReader
+from contracts.media_stats import CountedMediaReader
 from contracts.previews import Previews
 from contracts.settings import Settings
 from contracts.stream_frames import NoStreams, StreamFrames
@@ -45,6 +46,7 @@ class ServiceDeps(Deps):
         stopping: Set when the service begins to stop; what has no end of its own ends then.
     """
 
+    media: CountedMediaReader
     streams: LiveStreams
     stream_keeper: StreamKeeper
     previews: Previews

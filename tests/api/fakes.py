@@ -26,6 +26,7 @@ from contracts.media import (
     FrameList,
     FramePolicy,
     FrameSampling,
+    MediaReader,
     MediaSource,
     MediaUrl,
     Picture,
@@ -41,6 +42,7 @@ from live.previews.overlay_lines import OverlayLines
 from live.streams.kept_streams import KeptStreams, MemoryStreamStore
 from live.streams.live_stream import StreamPolicy
 from live.streams.registry import StreamRegistry
+from media.metering import MeteredReader
 from runners.scripted import CARD, ScriptedRunner
 from tests.live.hand_cameras import Stage
 
@@ -199,7 +201,7 @@ def no_cameras() -> LiveStreams:
 
 def deps_of(
     runner: ModelRunner | None = None,
-    media: FakeMedia | None = None,
+    media: MediaReader | None = None,
     streams: LiveStreams | None = None,
     **settings: object,
 ) -> ServiceDeps:
@@ -207,7 +209,7 @@ def deps_of(
     return ServiceDeps(
         settings=Settings.model_validate({"model_name": "m", **settings}),
         runner=runner or saying("Hello"),
-        media=media or FakeMedia(),
+        media=MeteredReader(media or FakeMedia()),
         streams=live,
         stream_keeper=KeptStreams(live, MemoryStreamStore()),
         previews=LivePreviews(live, OverlayLines()),
@@ -221,7 +223,7 @@ def client_of(deps: ServiceDeps) -> TestClient:
 
 def serve(
     runner: ModelRunner | None = None,
-    media: FakeMedia | None = None,
+    media: MediaReader | None = None,
     streams: LiveStreams | None = None,
     **settings: object,
 ) -> TestClient:
