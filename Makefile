@@ -37,6 +37,7 @@ fix: install  ## Format, mend what can be mended, rewrite generated parts of the
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 	$(BIN)/python -m contracts.documentation README.md
+	$(BIN)/python -m api.documentation README.md
 	$(BIN)/python -m llava_custom.documentation README.md
 
 bench-media: install  ## Frame sampling against decord, OpenCV, PyAV and torchcodec

@@ -9,7 +9,6 @@ from api.events import event_routes
 from api.feed_events import feed_routes
 from api.feed_sockets import feed_socket_routes
 from api.jps_alerts import jps_alert_routes
-from api.metrics import metric_routes
 from api.rules import rule_routes
 
 
@@ -21,4 +20,3 @@ def add_alert_routes(app: FastAPI, deps: GetDeps, alerts: GetAlerts, intake: Int
     app.include_router(feed_socket_routes(deps, alerts))
     app.include_router(event_routes(deps, alerts))
     app.include_router(delivery_routes(deps, alerts))
-    app.include_router(metric_routes(deps, alerts))

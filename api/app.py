@@ -16,11 +16,13 @@ from api.docs import OPENAPI_PATH, docs_routes
 from api.fallback import Fallback
 from api.health import health_routes
 from api.jps_streams import jps_stream_routes
+from api.metrics import MetricSources, metric_routes
 from api.models import model_routes
 from api.openapi import document
 from api.preview_socket import preview_routes
 from api.probe import probe_routes
 from api.request_log import RequestLog
+from api.request_meter import RequestMeter, RequestTally
 from api.stream_pictures import stream_picture_routes
 from api.streams import stream_routes
 from api.unknown import UnknownPath
@@ -56,7 +58,7 @@ def build_app(deps: GetDeps, *, alerts: GetAlerts | None = None, idle_s: float =
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     app.openapi = document(app, deps)  # type: ignore[method-assign]  # FastAPI's own way to extend it
-    intake, viewers = Intake(deps, idle_s=idle_s), Viewers(deps)
+    intake, viewers, tally = Intake(deps, idle_s=idle_s), Viewers(deps), RequestTally()
     app.include_router(model_routes(deps))
     app.include_router(chat_routes(deps, intake))
     app.include_router(analyze_routes(deps, intake))
@@ -66,6 +68,7 @@ def build_app(deps: GetDeps, *, alerts: GetAlerts | None = None, idle_s: float =
     app.include_router(stream_picture_routes(deps, viewers))
     app.include_router(preview_routes(deps, viewers))
     app.include_router(health_routes(deps))
+    app.include_router(metric_routes(MetricSources(deps, alerts, tally, viewers)))
     if alerts is not None:
         add_alert_routes(app, deps, alerts, intake)
     app.router.routes += [*docs_routes(), UnknownPath()]
@@ -73,6 +76,7 @@ def build_app(deps: GetDeps, *, alerts: GetAlerts | None = None, idle_s: float =
     app.add_middleware(Fallback)
     app.add_middleware(Cors, deps=deps)
     app.add_middleware(RequestLog)
+    app.add_middleware(RequestMeter, tally=tally)
     return app
 
 

@@ -1,23 +1,66 @@
-"""``/metrics``: how everything stands, for Prometheus."""
+"""``/metrics``: how everything stands, for Prometheus.
+
+BentoML's own page is off: all of its series but one carry the raw path of the request, which
+strangers choose, and it can ask for no key.
+"""
+
+from dataclasses import dataclass
 
 from fastapi import APIRouter
 from starlette.responses import Response
 
 from api.auth import METRICS_PATH
-from api.deps import GetAlerts, GetDeps
+from api.deps import GetAlerts, GetDeps, ServiceDeps
 from api.openapi import Success, operation, text_of
+from api.prometheus.page import CONTENT_TYPE, Snapshot, render
+from api.prometheus.service_families import ServedModel
+from api.request_meter import RequestTally
+from api.viewers import Viewers
 
-CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+@dataclass(frozen=True, slots=True)
+class MetricSources:
+    """Where numbers come from; without ``alerts``, none of theirs are shown."""
+
+    deps: GetDeps
+    alerts: GetAlerts | None
+    tally: RequestTally
+    viewers: Viewers
+
+    async def snapshot(self) -> Snapshot:
+        """All of them now."""
+        deps = self.deps()
+        return Snapshot(
+            model=_served_model(deps),
+            requests=self.tally.stats(),
+            engine=deps.runner.stats(),
+            media=deps.media.stats(),
+            streams=deps.streams.statuses(),
+            num_previews=self.viewers.num_watching,
+            alerts=None if self.alerts is None else await self.alerts().stats(),
+        )
 
 
-def metric_routes(deps: GetDeps, alerts: GetAlerts) -> APIRouter:
+def metric_routes(sources: MetricSources) -> APIRouter:
     """The one route."""
     router = APIRouter(tags=["health"])
     text = Success(text_of("text/plain"))
 
-    @router.get(METRICS_PATH, **operation(METRICS_PATH, "Metrics", text, 401, 503))
+    @router.get(METRICS_PATH, **operation(METRICS_PATH, "Metrics", text, 401))
     async def show_metrics() -> Response:
-        content = await alerts().metrics(deps().streams.statuses())
+        content = render(await sources.snapshot())
         return Response(content, headers={"content-type": CONTENT_TYPE})
 
     return router
+
+
+def _served_model(deps: ServiceDeps) -> ServedModel:
+    settings = deps.settings
+    return ServedModel(
+        name=settings.served_name,
+        runner=settings.runner,
+        quantization=settings.quantization,
+        device=settings.device,
+        version=deps.version,
+        is_ready=deps.runner.state == "ready",
+    )

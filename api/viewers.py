@@ -14,6 +14,11 @@ class Viewers:
         self._deps = deps
         self._num_watching = 0
 
+    @property
+    def num_watching(self) -> int:
+        """Previews that are open."""
+        return self._num_watching
+
     @contextmanager
     def place(self) -> Iterator[None]:
         """Watch while the block lasts.

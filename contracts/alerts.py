@@ -8,12 +8,13 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import Literal, Protocol
 
+from contracts.alert_stats import AlertStats
 from contracts.event_queries import DeliveryQuery, EventFilter, EventPage, EventQuery
 from contracts.events import Delivery, Event
 from contracts.feeds import FeedEnd, FeedItem, ReaderKind
 from contracts.rule_tests import RuleTests
 from contracts.rules import Rule, RuleStatus
-from contracts.streams import StreamChange, StreamConfig, StreamStatus
+from contracts.streams import StreamChange, StreamConfig
 
 
 class Rules(Protocol):
@@ -182,6 +183,10 @@ class Alerts(Protocol):
         """Who is told."""
         ...
 
-    async def metrics(self, streams: Sequence[StreamStatus]) -> bytes:
-        """This moment in Prometheus's text format; ``streams`` is how the live streams stand."""
+    async def stats(self) -> AlertStats:
+        """What was done so far, and how it stands; also while the store cannot be used."""
+        ...
+
+    async def check(self) -> None:
+        """Refuse when the store cannot be written."""
         ...

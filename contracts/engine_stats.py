@@ -52,6 +52,15 @@ class CacheStats:
 
 
 @dataclass(frozen=True, slots=True)
+class GpuMemory:
+    """Memory of the GPUs together: by tensors, kept for more of them, and all there is."""
+
+    used_bytes: int
+    reserved_bytes: int
+    total_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class EngineStats:
     """One look at an engine.
 
@@ -64,6 +73,7 @@ class EngineStats:
         max_kv_bytes: What they may take; 0 where nobody knows.
         vision_cache: Of pictures' tokens.
         prefix_cache: Of keys and values.
+        gpu_memory: ``None`` where there is no GPU.
     """
 
     classes: Mapping[WorkClass, ClassStats] = field(default_factory=dict)
@@ -74,6 +84,7 @@ class EngineStats:
     max_kv_bytes: int = 0
     vision_cache: CacheStats = CacheStats()
     prefix_cache: CacheStats = CacheStats()
+    gpu_memory: GpuMemory | None = None
 
     def of(self, work_class: WorkClass) -> ClassStats:
         """The work of a class."""

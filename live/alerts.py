@@ -6,16 +6,17 @@ Wiring only. Belongs to one event loop.
 import asyncio
 import logging
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from contracts.alert_stats import AlertStats, Backlog, RuleStats
 from contracts.errors import StorageUnavailable
 from contracts.judging import Judge
 from contracts.posting import CheckedPoster
 from contracts.rule_checks import WindowLimits
 from contracts.settings import Settings
-from contracts.streams import LiveStreams, StreamConfig, StreamStatus
+from contracts.streams import LiveStreams, StreamConfig
 from live.alerting.archive import EventArchive
 from live.alerting.asking import Asker
 from live.alerting.change_gate import ChangeGate
@@ -26,7 +27,6 @@ from live.alerting.evidence import Budget, EvidenceStore
 from live.alerting.feed import Feed
 from live.alerting.journal import Journal
 from live.alerting.looker import Looker
-from live.alerting.metrics import LiveSnapshot, RuleSample, render
 from live.alerting.outbox import Outbox, OutboxParts
 from live.alerting.rule_book import RuleBook, RuleLimits
 from live.alerting.rule_desk import RuleDesk
@@ -46,6 +46,7 @@ from live.store.events import bounds
 
 TICK_S = 1.0
 TIDY_S = 3600.0
+BACKLOG_S = 2.0
 MB = 1 << 20
 
 logger = logging.getLogger(__name__)
@@ -119,34 +120,21 @@ class Alerts:
         """
         await self._database.write(recovery.touch)
 
-    async def snapshot(self, streams: Sequence[StreamStatus]) -> LiveSnapshot:
-        """What metrics show of this moment; ``streams`` is how the live streams stand.
-
-        Raises:
-            StorageUnavailable: What waits in the outbox cannot be read.
-        """
-        return LiveSnapshot(
+    async def stats(self) -> AlertStats:
+        """What was done so far, and how it stands."""
+        return AlertStats(
             at=self._decider.now(),
-            streams=streams,
             rules=[
-                RuleSample(rule, status, self.scene.tally((rule.id, status.stream_id)).verdicts)
+                RuleStats(rule, status, self.scene.tally((rule.id, status.stream_id)).verdicts)
                 for rule in self.rules.all()
                 for status in self.rules.statuses(rule)
             ],
             looks=self.watch.latencies.histogram,
             events=self._journal.told,
             attempts=self.outbox.attempts,
-            backlog=await self.outbox.backlog(),
+            backlog=await self._backlog(),
             readers=self.feed.num_readers,
         )
-
-    async def metrics(self, streams: Sequence[StreamStatus]) -> bytes:
-        """The snapshot in Prometheus's text format.
-
-        Raises:
-            StorageUnavailable: As for ``snapshot``.
-        """
-        return render(await self.snapshot(streams))
 
     async def close(self) -> None:
         """End looks and feeds, finish what is being decided, and let go of the store."""
@@ -160,6 +148,15 @@ class Alerts:
         await self.outbox.close()
         self._courier.close()
         await self._database.close()
+
+    async def _backlog(self) -> Backlog | None:
+        """How much waits; ``None`` where the store does not say it soon."""
+        try:
+            async with asyncio.timeout(BACKLOG_S):
+                return await self.outbox.backlog()
+        except (StorageUnavailable, TimeoutError):
+            logger.warning("what waits to be delivered cannot be read")
+            return None
 
     async def _tick(self) -> None:
         while True:

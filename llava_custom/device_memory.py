@@ -12,6 +12,8 @@ from typing import TypeVar
 
 import torch
 
+from contracts.engine_stats import GpuMemory
+
 T = TypeVar("T")
 
 # What torch's host allocator and the CUDA libraries say in a plain RuntimeError.
@@ -65,6 +67,18 @@ def free_bytes(device: torch.device) -> int:
 def allocated_bytes(device: torch.device) -> int:
     """What torch holds on a CUDA device."""
     return int(torch.cuda.memory_allocated(device))
+
+
+def gpu_memory() -> GpuMemory | None:
+    """How the memory of all CUDA devices stands; ``None`` where torch has not used any."""
+    if not torch.cuda.is_initialized():
+        return None
+    devices = range(torch.cuda.device_count())
+    return GpuMemory(
+        used_bytes=sum(torch.cuda.memory_allocated(one) for one in devices),
+        reserved_bytes=sum(torch.cuda.memory_reserved(one) for one in devices),
+        total_bytes=sum(torch.cuda.get_device_properties(one).total_memory for one in devices),
+    )
 
 
 def _free_host_bytes() -> int:

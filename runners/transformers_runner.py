@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import AsyncGenerator, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Literal, TypeVar
 
 import torch
@@ -35,6 +36,7 @@ from contracts.generation import (
 from contracts.judging import Judgement, JudgeRequest
 from contracts.settings import Settings
 from llava_custom import LoadOptions, Prompt
+from llava_custom.device_memory import gpu_memory
 from runners.engine import Engine
 from runners.family import ModelFamily
 from runners.jobs import Job, JudgeJob
@@ -100,7 +102,8 @@ class TransformersRunner:
 
     def stats(self) -> EngineStats:
         """What the engine did so far."""
-        return EngineStats() if self._engine is None else self._engine.stats()
+        stats = EngineStats() if self._engine is None else self._engine.stats()
+        return replace(stats, gpu_memory=gpu_memory())
 
     async def count_tokens(self, messages: tuple[ChatMessage, ...]) -> PromptTokens:
         """Count the tokens of the prompt; cheap, no pixel is touched."""

@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Literal
 
+from contracts.alert_stats import Attempted, Backlog
 from contracts.errors import DeliveryError, StorageUnavailable
 from contracts.event_queries import DeliveryQuery
 from contracts.events import Delivery
@@ -22,14 +23,11 @@ from contracts.notify import SinkKind, redacted
 from live.sinks.courier import Courier
 from live.store import deliveries
 from live.store.database import Database
-from live.store.deliveries import Backlog
 from live.store.tables import EPOCH
 
 RETRY_S = (1.0, 5.0, 30.0, 120.0, 600.0, 3600.0)
 JITTER = 0.2
 STORE_RETRY_S = 5.0
-
-Attempted = Literal["ok", "retry", "dead"]
 
 logger = logging.getLogger(__name__)
 

@@ -5,7 +5,6 @@ A delivery has its message with it, so that it can be sent however long feeds ke
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import (
@@ -22,6 +21,7 @@ from sqlalchemy import (
     update,
 )
 
+from contracts.alert_stats import Backlog
 from contracts.errors import NotFound
 from contracts.event_queries import DeliveryQuery
 from contracts.events import Delivery, DeliveryState, EventMessage
@@ -30,14 +30,6 @@ from live.store.bodies import EVENT, SINK
 from live.store.tables import EPOCH, Moment, deliveries
 
 GIVE_UP_AFTER = timedelta(hours=24)
-
-
-@dataclass(frozen=True, slots=True)
-class Backlog:
-    """How much waits: ``depth`` deliveries, the oldest since ``oldest_at``."""
-
-    depth: int
-    oldest_at: datetime | None
 
 
 def sink_key(sink: Sink) -> str:

@@ -12,7 +12,9 @@ from fastapi import FastAPI
 from api.app import build_app
 from api.deps import ServiceDeps
 from contracts.events import EventMessage
+from contracts.generation import ModelRunner
 from contracts.judging import Judge
+from contracts.media import MediaReader
 from contracts.rules import Rule
 from contracts.streams import LiveStreams
 from live.alerts import Alerts
@@ -40,13 +42,16 @@ async def alert_house(
     data_dir: Path,
     streams: LiveStreams | None = None,
     judge: Judge | None = None,
+    *,
+    runner: ModelRunner | None = None,
+    media: MediaReader | None = None,
     **settings: Any,  # noqa: ANN401  # of Settings
 ) -> AsyncIterator[AlertHouse]:
     """A house in which rules know the streams ``door`` and ``yard``."""
     clock = Clock()
     async with opened(data_dir, clock, streams=streams, judge=judge, **settings) as alerts:
         await running(alerts, "door", "yard")
-        deps = deps_of(streams=streams, **settings)
+        deps = deps_of(runner, media, streams, **settings)
         app = build_app(lambda: deps, alerts=lambda: alerts)
         transport = httpx.ASGITransport(app)
         async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:

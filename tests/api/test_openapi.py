@@ -42,6 +42,7 @@ def test_every_route_is_there(document: dict[str, Any]) -> None:
         "/api/v1/live-stream/{stream_id}",
         "/api/v1/health/ready",
         "/v1/status",
+        "/metrics",
     }
     assert document["info"]["version"] == "1.2.3"
 

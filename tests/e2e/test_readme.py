@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from contracts.documentation import rewritten
+from api.documentation import metrics_table
+from contracts.documentation import rewritten, with_block
 from demo.serving import ROOT
 
 pytestmark = pytest.mark.e2e
@@ -19,6 +20,7 @@ README = (ROOT / "README.md").read_text()
 CAMERAS = README[README.index("## Live cameras") : README.index("## Batches")]
 DEMO_CAMERA = "127.0.0.1:8554"
 ADDRESS = "http://localhost:3000"
+METRICS = README[README.index("## Metrics") : README.index("## Settings")]
 IN_REPOSITORY = {**os.environ, "PYTHONPATH": str(ROOT)}
 
 
@@ -41,7 +43,7 @@ def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     "command",
     [
         block
-        for block in blocks("bash", README.replace(CAMERAS, ""))
+        for block in blocks("bash", README.replace(CAMERAS, "").replace(METRICS, ""))
         if "curl" in block and "example.com" not in block
     ],
 )
@@ -105,7 +107,20 @@ def test_the_batch_is_answered(workplace: Path) -> None:
     assert all(one["response"]["status_code"] == 200 for one in answers)
 
 
+def test_metrics_are_shown(url: str) -> None:
+    (command,) = blocks("bash", METRICS)
+    done = subprocess.run(
+        command.replace(ADDRESS, url).split(),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert "lookout_model_loaded 1.0" in done.stdout
+
+
 def test_the_generated_tables_are_up_to_date() -> None:
+    assert with_block(README, "metrics", metrics_table()) == README
     assert rewritten(README) == README
 
 

@@ -1,21 +1,19 @@
-"""Metrics show what is, and nothing of what went."""
+"""Metrics of streams and alerts show what is, and nothing of what went."""
 
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from prometheus_client.parser import text_string_to_metric_families
 
+from api.prometheus.live_families import alert_families, stream_families
 from contracts.event_queries import EventFilter
-from contracts.latencies import Latencies
 from contracts.notify import NotifyTarget, WebhookSink
 from contracts.streams import StreamConfig, StreamState, StreamStatus
-from live.alerting.metrics import render
 from live.alerts import Alerts
+from tests.api.prometheus.scrape import Labels, samples_in, text_of
 from tests.live.house import QUICK, Clock, looks, opened, running, see, stream_is
 from tests.live.stage import NOON
 
-Labels = dict[str, str]
 STATUS = StreamStatus(
     StreamConfig("door", "rtsp://10.0.0.7/", NOON), "rtsp://10.0.0.7/", "rtsp",
     StreamState.RUNNING, NOON, last_frame_age_s=0.25, reconnects=2, frames_captured=9,
@@ -23,14 +21,13 @@ STATUS = StreamStatus(
 )  # fmt: skip
 
 
+async def page(alerts: Alerts, *streams: StreamStatus) -> str:
+    return text_of(*stream_families(streams), *alert_families(await alerts.stats()))
+
+
 async def shown(alerts: Alerts, *streams: StreamStatus) -> dict[str, list[tuple[Labels, float]]]:
     """Every sample by its name, as Prometheus reads it."""
-    text = render(await alerts.snapshot(streams)).decode()
-    found: dict[str, list[tuple[Labels, float]]] = {}
-    for family in text_string_to_metric_families(text):
-        for sample in family.samples:
-            found.setdefault(sample.name, []).append((sample.labels, sample.value))
-    return found
+    return samples_in(await page(alerts, *streams))
 
 
 async def test_streams_show_one_state_of_six_and_what_they_counted(tmp_path: Path) -> None:
@@ -80,7 +77,7 @@ async def test_series_go_with_their_rule_or_stream(tmp_path: Path, what: str) ->
             await alerts.rules.delete(QUICK.id)
         else:
             await alerts.watch.remove_stream("door")
-        text = render(await alerts.snapshot([])).decode()
+        text = await page(alerts)
         assert QUICK.id not in text
         assert "door" not in text
 
@@ -113,7 +110,7 @@ async def test_the_facade_shows_the_maximum_over_its_streams(tmp_path: Path) -> 
             ({"alert_number": "r0", "alert_string": 'Is there "fire"?'}, 1),
             ({"alert_number": "r1", "alert_string": "Is it dark?"}, 0),
         ]
-        text = render(await alerts.snapshot([])).decode()
+        text = await page(alerts)
         assert 'alert_status{alert_number="r1",alert_string="Is it dark?"} 0.0' in text
 
 
@@ -165,10 +162,3 @@ async def test_how_old_frames_were_when_they_were_judged(tmp_path: Path) -> None
         assert found["lookout_look_seconds_count"] == [({}, 3)]
         [(_, total_s)] = found["lookout_look_seconds_sum"]
         assert total_s == pytest.approx(40.4)
-
-
-def test_a_clock_that_was_put_back_makes_no_negative_duration() -> None:
-    latencies = Latencies((1.0,))
-    latencies.count(-5)
-    assert latencies.histogram.sum_s == 0
-    assert latencies.histogram.counts == (1, 1)

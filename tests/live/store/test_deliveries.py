@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import Connection
 
+from contracts.alert_stats import Backlog
 from contracts.errors import NotFound
 from contracts.event_queries import DeliveryQuery
 from contracts.events import Delivery, Event, EventMessage
@@ -139,10 +140,10 @@ async def test_deliveries_are_listed_newest_first(database: Database) -> None:
 
 
 async def test_the_backlog_says_how_much_waits_and_since_when(database: Database) -> None:
-    assert await database.read(deliveries.backlog) == deliveries.Backlog(0, None)
+    assert await database.read(deliveries.backlog) == Backlog(0, None)
     await post(database, an_event(0), 5, OPS, HOOK)
     await post(database, an_event(1), 6, OPS)
-    assert await database.read(deliveries.backlog) == deliveries.Backlog(3, at(5))
+    assert await database.read(deliveries.backlog) == Backlog(3, at(5))
 
 
 def test_sinks_are_told_apart_without_saying_what_they_are() -> None:
