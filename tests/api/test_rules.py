@@ -1,14 +1,18 @@
 """Rules over the native API."""
 
+import asyncio
 import uuid
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
-from api.rule_replies import RuleDeleted, RuleList, RuleReply
+from api.rule_replies import RuleDeleted, RuleList, RuleReply, RuleTestReply
+from contracts.judging import Judgement
+from runners.scripted import ScriptedRunner
 from tests.api.alert_house import AlertHouse, alert_house
 from tests.api.fakes import serve
+from tests.live.hand_cameras import plain, stage
 
 ALL = "/v1/rules"
 Body = dict[str, object]
@@ -264,3 +268,34 @@ async def test_a_deleted_rule_is_gone(house: AlertHouse) -> None:
 
 async def test_without_alerts_there_are_no_such_routes() -> None:
     assert serve().get(ALL).json()["error"]["code"] == "not_found"
+
+
+async def test_a_rule_is_tried_out(tmp_path: Path) -> None:
+    runner = ScriptedRunner(judgements=[[Judgement(0.93, known=True)]])
+    with stage("door") as cameras:
+        await asyncio.to_thread(cameras.show, "door", plain(200))
+        async with alert_house(tmp_path, cameras.streams, runner) as house:
+            await house.client.post(ALL, json=EVERYTHING | {"notify": None})
+            reply = await house.client.post(f"{ALL}/r-door/test", json={"stream_id": "door"})
+    assert reply.status_code == 200
+    told = RuleTestReply.model_validate(reply.json())
+    (result,) = told.results
+    assert (told.rule_id, result.stream_id, result.score) == ("r-door", "door", 0.93)
+    assert (result.verdict, result.error, len(result.frame_times)) == ("unsure", None, 1)
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "code"),
+    [
+        ("r-door", {"stream": "door"}, "invalid_request"),
+        ("r-door", {"stream_id": "attic"}, "stream_not_found"),
+        ("r-door", {"stream_id": "yard"}, "invalid_request"),  # there is one, of other rules
+        ("r-none", {}, "rule_not_found"),
+    ],
+)
+async def test_what_cannot_be_tried_out_is_refused(
+    house: AlertHouse, path: str, body: Body, code: str
+) -> None:
+    await house.client.post(ALL, json=EVERYTHING)
+    reply = await house.client.post(f"{ALL}/{path}/test", json=body)
+    assert reply.headers["x-error-code"] == code

@@ -2,7 +2,7 @@
 
 import contextlib
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -50,7 +50,7 @@ def settings(data_dir: Path, **fields: Any) -> Settings:  # noqa: ANN401  # of S
 @asynccontextmanager
 async def opened(
     data_dir: Path,
-    clock: Clock,
+    clock: Callable[[], datetime],
     *,
     streams: LiveStreams | None = None,
     judge: Judge | None = None,
