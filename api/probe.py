@@ -51,27 +51,28 @@ def probe_routes(deps: GetDeps, intake: Intake) -> APIRouter:
 
 
 def probe_json(
-    messages: tuple[ChatMessage, ...], prompt: PromptTokens, context_length: int
+    messages: tuple[ChatMessage, ...], prompt: PromptTokens, context_length: int | None
 ) -> Json:
-    """What the media are, and whether the prompt leaves room for an answer."""
+    """What the media are, and whether the prompt leaves room for an answer, if that is known."""
     return {
         "object": "media.probe",
         "media_info": media_info(messages),
         "prompt_tokens": prompt.total,
         "prompt_tokens_details": prompt_json(prompt),
         "context_length": context_length,
-        "fits": prompt.total < context_length,
+        "fits": None if context_length is None else prompt.total < context_length,
         "max_frames_that_fit": _max_frames(messages, prompt, context_length),
+        "estimated": prompt.is_estimated,
     }
 
 
 def _max_frames(
-    messages: tuple[ChatMessage, ...], prompt: PromptTokens, context_length: int
+    messages: tuple[ChatMessage, ...], prompt: PromptTokens, context_length: int | None
 ) -> int | None:
     frames = sum(
         len(part.clip.frames) for part in media_parts(messages) if isinstance(part, VideoPart)
     )
-    if not frames or not prompt.video:
+    if not frames or not prompt.video or context_length is None:
         return None
     room = context_length - 1 - (prompt.total - prompt.video)  # one token is for the answer
     return max(room * frames // prompt.video, 0)

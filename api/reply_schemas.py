@@ -4,6 +4,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from contracts.generation import Judging
+
 
 class ReplySchema(BaseModel):
     """A reply, or a piece of one; it has exactly these fields."""
@@ -191,15 +193,16 @@ class ChatCompletion(ReplySchema):
 
 
 class MediaProbe(ReplySchema):
-    """What a request's media are and cost."""
+    """What a request's media are and cost; null is what the model's server does not tell."""
 
     object: Literal["media.probe"]
     media_info: list[ImageMedium | VideoMedium | StreamMedium]
     prompt_tokens: int
     prompt_tokens_details: PromptDetails
-    context_length: int
-    fits: bool
+    context_length: int | None
+    fits: bool | None
     max_frames_that_fit: int | None
+    estimated: bool
 
 
 class Capabilities(ReplySchema):
@@ -208,10 +211,11 @@ class Capabilities(ReplySchema):
     vision: bool
     video: bool
     streams: bool
+    judging: Judging
 
 
 class ModelReply(ReplySchema):
-    """The model; max_model_len is null until it is loaded."""
+    """The model; max_model_len is null until it is loaded, and where its server does not tell."""
 
     id: str
     object: Literal["model"]

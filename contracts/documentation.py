@@ -7,6 +7,8 @@ import re
 import sys
 from pathlib import Path
 
+from pydantic import SecretStr
+
 from contracts.errors import MediaError, ServiceError
 from contracts.settings import DEMO_MODEL, Settings, variable_name
 
@@ -45,6 +47,8 @@ def with_block(text: str, name: str, content: str) -> str:
 def _shown(default: object) -> str:
     if default == str(DEMO_MODEL):
         return "`demo/model`"
+    if isinstance(default, SecretStr):
+        default = str(default)
     if isinstance(default, tuple):
         default = ",".join(map(str, default))
     if isinstance(default, bool):

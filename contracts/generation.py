@@ -13,6 +13,7 @@ from contracts.media import FramePolicy
 from contracts.work_class import WorkClass
 
 ModelState = Literal["loading", "ready", "failed"]
+Judging = Literal["likelihood", "text"]
 
 
 class FinishReason(StrEnum):
@@ -82,11 +83,15 @@ class GenerationRequest:
 
 @dataclass(frozen=True, slots=True)
 class PromptTokens:
-    """How many tokens of a prompt are text, pictures and clips."""
+    """How many tokens of a prompt are text, pictures and clips.
+
+    ``is_estimated`` says that whoever runs the model does not tell.
+    """
 
     text: int = 0
     image: int = 0
     video: int = 0
+    is_estimated: bool = False
 
     @property
     def total(self) -> int:
@@ -153,15 +158,18 @@ class ModelCard:
 
     Attributes:
         root: Hub id or the directory's last name, never a path.
-        context_length: Tokens of prompt and answer together.
+        context_length: Tokens of prompt and answer together; ``None`` where a server does not say.
         frame_policy: How the model takes frames.
         knows_video: Whether it was trained on clips.
+        judging: By what yes and no are told apart: by the likelihood of the answer's first token,
+            or, at a server that tells none, by the answer's text.
     """
 
     root: str
-    context_length: int
+    context_length: int | None
     frame_policy: FramePolicy
     knows_video: bool = True
+    judging: Judging = "likelihood"
 
 
 class ModelRunner(Judge, Protocol):

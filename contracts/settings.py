@@ -6,7 +6,7 @@ table is made from this class. Knows nothing of who uses a setting.
 
 import difflib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -21,6 +21,7 @@ from pydantic import (
 )
 
 from contracts.notify import NamedSink, NotifyTarget, parse_target
+from contracts.server_url import parse_server_url
 
 PREFIX = "VLM_"
 ALIASES = {"VLLM_IMAGE_FETCH_TIMEOUT": "image_fetch_timeout_s"}
@@ -39,15 +40,38 @@ class Settings(BaseModel):
     )
 
     model: str = Field(
-        default=str(DEMO_MODEL), description="Checkpoint: a directory or a hub id; default demo"
+        default=str(DEMO_MODEL),
+        description="Checkpoint: a directory or a hub id; default demo. With openai its name at"
+        " that server; default: the first there",
     )
     model_name: str = Field(default="", description="Name in replies; default: last part of MODEL")
     model_aliases: tuple[str, ...] = Field(
         default=("model", "default", "google/gemma-3-4b-it", "llava-hf/llava-1.5-7b-hf"),
         description="Other names that requests may use, comma-separated",
     )
-    runner: Literal["transformers"] = Field(
-        default="transformers", description="What runs the model"
+    runner: Literal["transformers", "openai"] = Field(
+        default="transformers",
+        description="What runs the model; openai: a server that speaks OpenAI's API",
+    )
+    openai_url: str = Field(
+        default="",
+        validate_default=True,
+        description="Base URL of that server, such as http://host:8000/v1",
+    )
+    openai_key: SecretStr = Field(default=SecretStr(""), description="Key that it wants")
+    openai_clips: Literal["auto", "images", "video"] = Field(
+        default="auto",
+        description="How it gets clips: as pictures with their times, or as video_url;"
+        " auto: video_url for another Lookout",
+    )
+    openai_frame_px: int = Field(
+        default=768, ge=16, description="Longest side of a clip's frame that it gets, pixels"
+    )
+    openai_jpeg_quality: int = Field(
+        default=90, ge=1, le=100, description="Quality of the pictures that it gets"
+    )
+    openai_concurrency: int = Field(
+        default=32, ge=1, description="Requests sent to it at a time; others wait (MAX_QUEUE)"
     )
     quantization: Literal["none", "nf4", "int8"] = Field(
         default="none",
@@ -231,6 +255,23 @@ class Settings(BaseModel):
             return tuple(part.strip() for part in text.split(",") if part.strip())
         return text
 
+    @field_validator("openai_key")
+    @classmethod
+    def _check_key(cls, key: SecretStr) -> SecretStr:
+        text = key.get_secret_value()
+        if not (text.isascii() and text.isprintable()) or " " in text:
+            raise ValueError("expected ASCII letters, digits and signs, without spaces")
+        return key
+
+    @field_validator("openai_url")
+    @classmethod
+    def _check_server(cls, text: str, info: ValidationInfo) -> str:
+        if text:
+            return parse_server_url(text)
+        if info.data.get("runner") == "openai":
+            raise ValueError("expected the server's address, for VLM_RUNNER is openai")
+        return text
+
     @field_validator("sinks", mode="before")
     @classmethod
     def _parse_sinks(cls, text: object) -> object:
@@ -268,7 +309,7 @@ class Settings(BaseModel):
     def served_name(self) -> str:
         """The model's name in replies."""
         if self.model == str(DEMO_MODEL):
-            return self.model_name or "lookout-demo"
+            return self.model_name or ("remote" if self.runner == "openai" else "lookout-demo")
         return self.model_name or Path(self.model).name or self.model
 
 
@@ -282,7 +323,11 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
     unknown = [name for name in environment if name.startswith(PREFIX) and name not in fields]
     given = {fields[name]: name for name in fields if environment.get(name)}
     values = {field: environment[given[field]] for field in given}
-    return _checked(values, given, [_unknown(name, fields) for name in unknown])
+    return _checked(
+        values,
+        lambda field: given.get(field, variable_name(field)),
+        [_unknown(name, fields) for name in unknown],
+    )
 
 
 def settings_of(values: Mapping[str, object]) -> Settings:
@@ -294,7 +339,7 @@ def settings_of(values: Mapping[str, object]) -> Settings:
     fields = Settings.model_fields
     known = {name: values[name] for name in values if name in fields}
     unknown = [_unknown(name, fields) for name in values if name not in fields]
-    return _checked(known, {name: name for name in known}, unknown)
+    return _checked(known, lambda field: field, unknown)
 
 
 def variable_name(field: str) -> str:
@@ -303,13 +348,13 @@ def variable_name(field: str) -> str:
 
 
 def _checked(
-    values: Mapping[str, object], names: Mapping[str, str], problems: Sequence[str]
+    values: Mapping[str, object], name_of: Callable[[str], str], problems: Sequence[str]
 ) -> Settings:
-    """The settings, unless there are problems; ``names`` is how their user calls the fields."""
+    """The settings, unless there are problems; ``name_of`` is how their user calls a field."""
     try:
         settings = Settings.model_validate(values)
     except ValidationError as exc:
-        wrong = [f"{names[str(e['loc'][0])]}: {_sentence(e['msg'])}" for e in exc.errors()]
+        wrong = [f"{name_of(str(e['loc'][0]))}: {_sentence(e['msg'])}" for e in exc.errors()]
         raise SettingsError("; ".join(sorted([*problems, *wrong]))) from None
     if problems:
         raise SettingsError("; ".join(sorted(problems)))

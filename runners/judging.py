@@ -16,11 +16,9 @@ from transformers import DynamicCache
 from contracts.errors import RunnerError
 from contracts.judging import Judgement
 from llava_custom import Embedded, Prompt, Visual
+from runners.answer_words import BLANKS, NO, YES
 from runners.family import ModelFamily
 
-YES = ("Yes", "yes", "YES")
-NO = ("No", "no", "NO")
-BLANKS = ("", "Ġ", "▁")  # how vocabularies of the GPT-2 kind and of sentencepiece write a space
 SEEN = -1  # in the place of a visual's token
 
 Read = Callable[[Embedded, DynamicCache], Tensor]

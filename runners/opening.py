@@ -10,6 +10,10 @@ def open_runner(settings: Settings) -> ModelRunner:
     Raises:
         WeightsError: It cannot run this model; the message says why.
     """
+    if settings.runner == "openai":
+        from runners.openai_runner import OpenAIRunner
+
+        return OpenAIRunner(settings)
     from runners.transformers_runner import TransformersRunner
 
     return TransformersRunner(settings)

@@ -17,6 +17,7 @@ from jinja2 import TemplateError
 from contracts.chat import ChatMessage, ImagePart, Part, TextPart, VideoPart
 from contracts.errors import RequestError, RunnerError, UnsupportedValue
 from contracts.media import Clip
+from runners.frame_times import frame_times
 from runners.hub.pieces import Markup, Piece
 from runners.hub.vision import Still, Vision
 
@@ -195,12 +196,6 @@ def _with_frame_times(parts: Iterable[Part]) -> list[Part]:
             lines = []
         found.append(part)
     return [*found, TextPart("\n".join(lines))] if lines else found
-
-
-def frame_times(clip: Clip) -> str:
-    """When the frames of a clip are, for models that were not trained on clips."""
-    times = ", ".join(f"{time_s:.2f}s" for time_s in clip.frame_times_s)
-    return f"These {len(clip.frames)} images are frames of one video, in order, taken at {times}."
 
 
 def _num_pictures(messages: Iterable[ChatMessage]) -> int:

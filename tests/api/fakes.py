@@ -259,5 +259,5 @@ def texts_of(messages: Iterable[ChatMessage]) -> list[tuple[str, str]]:
     return [(message.role, message.text) for message in messages]
 
 
-def with_context(length: int) -> ModelCard:
+def with_context(length: int | None) -> ModelCard:
     return replace(CARD, context_length=length)

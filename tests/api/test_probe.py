@@ -28,6 +28,7 @@ def test_a_chat_body_is_read_and_counted() -> None:
         },
         "context_length": 20,
         "fits": True,
+        "estimated": False,
         "max_frames_that_fit": 15,
     }
     assert reply.headers["x-ignored-parameters"] == "foo"
@@ -40,6 +41,12 @@ def test_one_token_must_be_left_for_the_answer(length: int, fits: bool) -> None:
     got = serve(saying(card=with_context(length))).post(PROBE, json=body).json()
     assert got["fits"] is fits
     assert got["max_frames_that_fit"] == max(length - 1 - 4, 0)
+
+
+def test_where_the_context_is_not_known_nothing_is_claimed() -> None:
+    got = serve(saying(card=with_context(None))).post(PROBE, json=user(video())).json()
+    MediaProbe.model_validate(got)
+    assert (got["context_length"], got["fits"], got["max_frames_that_fit"]) == (None, None, None)
 
 
 def test_without_a_video_no_frames_are_counted() -> None:

@@ -1,5 +1,6 @@
 """Settings from variables: all that is wrong, at once, without values."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -62,7 +63,51 @@ def test_a_variable_is_read(variable: str, text: str, field: str, value: object)
     assert getattr(read_settings({variable: text}), field) == value
 
 
+@pytest.mark.parametrize(
+    ("url", "read"),
+    [
+        ("http://gpu:8000", "http://gpu:8000/v1"),
+        ("https://models.example/openai/v1/", "https://models.example/openai/v1"),
+        (" http://[::1]:11434/v1", "http://[::1]:11434/v1"),
+    ],
+)
+def test_a_server_has_a_base_url(url: str, read: str) -> None:
+    assert read_settings({"VLM_OPENAI_URL": url}).openai_url == read
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("gpu:8000", "an address such as"),
+        ("ftp://gpu/v1", "an address such as"),
+        ("http://gpu:port/v1", "an address such as"),
+        ("http://me:hunter2@gpu/v1", "no password in it"),
+        ("http://gpu/v1?key=hunter2", "no query"),
+    ],
+)
+def test_another_address_is_refused_without_being_told(url: str, expected: str) -> None:
+    told = problems(VLM_OPENAI_URL=url)
+    assert told.startswith("VLM_OPENAI_URL: ")
+    assert expected in told
+    assert "hunter2" not in told
+
+
+def test_a_server_without_an_address_is_named_as_its_user_writes_it() -> None:
+    assert problems(VLM_RUNNER="openai") == (
+        "VLM_OPENAI_URL: expected the server's address, for VLM_RUNNER is openai"
+    )
+    with pytest.raises(SettingsError, match=r"^openai_url: expected"):
+        settings_of({"runner": "openai"})
+
+
+def test_a_model_elsewhere_has_the_name_it_is_asked_for_by() -> None:
+    there = {"VLM_RUNNER": "openai", "VLM_OPENAI_URL": "http://gpu"}
+    assert read_settings(there).served_name == "remote"
+    assert read_settings(there | {"VLM_MODEL": "Qwen/Qwen2.5-VL-7B"}).served_name == "Qwen2.5-VL-7B"
+
+
 def test_keys_are_secret() -> None:
+    assert "sesame" not in repr(read_settings({"VLM_OPENAI_KEY": "sesame"}))
     settings = read_settings({"VLM_API_KEYS": "sesame, poppy"})
     assert [key.get_secret_value() for key in settings.api_keys] == ["sesame", "poppy"]
     assert "sesame" not in repr(settings)
@@ -72,7 +117,8 @@ def test_keys_are_secret() -> None:
 def test_named_sinks_may_be_told_by_default_and_are_not_shown() -> None:
     settings = read_settings({"VLM_SINKS": SINKS, "VLM_DEFAULT_NOTIFY": '["ops"]'})
     assert settings.default_notify == (NotifyTarget(NamedSink("ops")),)
-    assert "key" not in repr(settings).replace("api_keys", "").replace("_keepalive_s", "")
+    shown = re.sub("api_keys|openai_key|_keepalive_s", "", repr(settings))
+    assert "key" not in shown
     assert "https://a" not in repr(settings)
     secret_url = read_settings({"VLM_DATABASE_URL": "postgresql://u:hunter2@h/d"})
     assert "hunter2" not in repr(secret_url)

@@ -139,7 +139,7 @@ async def test_closing_ends_what_waits_to_be_judged(fire: Clip) -> None:
 async def test_a_question_over_the_context_is_refused(
     runner: TransformersRunner, fire: Clip
 ) -> None:
-    long = "fire " * runner.require_card().context_length
+    long = "fire " * (runner.require_card().context_length or 0)
     with pytest.raises(ContextLengthExceeded, match=r"\d+ text, 0 image, \d+ video"):
         await runner.judge(JudgeRequest(fire, (FIRE, long)))
 

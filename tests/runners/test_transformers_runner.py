@@ -25,6 +25,7 @@ from contracts.errors import (
 from contracts.generation import (
     FinishReason,
     GenerationRequest,
+    ModelRunner,
     SamplingParams,
     TokenDelta,
 )
@@ -81,7 +82,7 @@ def ask(
     return GenerationRequest("test", (message,), sampling, time.monotonic() + wait_s)
 
 
-async def answer(one: TransformersRunner, request: GenerationRequest) -> list[TokenDelta]:
+async def answer(one: ModelRunner, request: GenerationRequest) -> list[TokenDelta]:
     return [delta async for delta in one.generate(request)]
 
 
@@ -192,7 +193,7 @@ async def test_a_prompt_over_the_context_is_refused_with_its_parts(
     card = runner.card
     assert card is not None
     with pytest.raises(ContextLengthExceeded, match=r"\d+ text, 0 image, 420 video"):
-        await answer(runner, ask("word " * card.context_length, VideoPart(clip())))
+        await answer(runner, ask("word " * (card.context_length or 0), VideoPart(clip())))
 
 
 async def test_a_reader_who_leaves_frees_the_engine(runner: TransformersRunner) -> None:
