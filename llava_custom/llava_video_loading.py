@@ -47,7 +47,8 @@ def load_llava_video(directory: Path, options: LoadOptions) -> VisionLanguageMod
     return VisionLanguageModel(
         render=partial(render, config=config),
         prompt_tokenizer=prompt_tokenizer,
-        encoder=LlavaVideoEncoder(network, config, chunk=options.vision_chunk),
+        eyes=LlavaVideoEncoder(network, config),
+        vision_chunk=options.vision_chunk,
         language=LanguageModel(network.model.language_model, network.lm_head),
         tokenizer=tokenizer,
         context_length=config.context_length,

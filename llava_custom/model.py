@@ -6,29 +6,21 @@ Letters: ``B`` batch, ``T`` tokens, ``D`` hidden size, ``V`` vocabulary.
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Protocol
+from typing import Any
 
-import torch
 from torch import Tensor
 from transformers import DynamicCache
 
 from contracts.chat import ChatMessage
-from contracts.errors import RunnerError
 from contracts.media import FramePolicy
 from llava_custom.embedded import Embedded
+from llava_custom.encoding import Encoding, FeatureCache, NoFeatures, encode
 from llava_custom.language_model import LanguageModel
 from llava_custom.load_report import LoadReport
 from llava_custom.prompt import Prompt, Visual
 from llava_custom.prompt_tokenizer import Piece, PromptTokenizer
+from llava_custom.views import Eyes
 from llava_custom.vision_chunks import never
-
-
-class VisualEncoder(Protocol):
-    """Tower, projector and layout of one family."""
-
-    def encode(self, visual: Visual, should_stop: Callable[[], bool]) -> Tensor:
-        """The tokens of one picture or clip, shape (T, D)."""
-        ...
 
 
 class VisionLanguageModel:
@@ -37,7 +29,8 @@ class VisionLanguageModel:
     Args:
         render: The family's template: a conversation to pieces of a prompt.
         prompt_tokenizer: Turns pieces into token ids.
-        encoder: Turns pictures into tokens.
+        eyes: Turn pictures into tokens.
+        vision_chunk: Pictures they take at once.
         language: Turns tokens into logits.
         tokenizer: transformers' fast tokenizer of the checkpoint.
         context_length: Tokens of prompt and answer together.
@@ -58,7 +51,8 @@ class VisionLanguageModel:
         *,
         render: Callable[[Sequence[ChatMessage]], Iterable[Piece]],
         prompt_tokenizer: PromptTokenizer,
-        encoder: VisualEncoder,
+        eyes: Eyes,
+        vision_chunk: int,
         language: LanguageModel,
         tokenizer: Any,  # noqa: ANN401 - transformers is untyped here
         context_length: int,
@@ -80,15 +74,26 @@ class VisionLanguageModel:
         self.vocab_size = language.vocab_size
         self.kv_bytes_per_token = language.kv_bytes_per_token
         self._render = render
-        self._encoder = encoder
+        self._eyes = eyes
+        self._vision_chunk = vision_chunk
 
     def plan(self, messages: Sequence[ChatMessage]) -> Prompt:
         """Tokenise a conversation and count its visual tokens; cheap, on CPU, no pixel touched."""
         return self.prompt_tokenizer.tokenize(self._render(messages))
 
-    @torch.inference_mode()
+    def encoding(self, visuals: Sequence[Visual], cache: FeatureCache) -> Encoding:
+        """Begin to compute the tokens of pictures and clips.
+
+        Args:
+            visuals: From a ``Prompt`` of this model.
+            cache: Of features of this model; what is in it is not computed again.
+        """
+        return Encoding(
+            self._eyes, visuals, cache, chunk_size=self._vision_chunk, device=self.device
+        )
+
     def encode(self, visual: Visual, should_stop: Callable[[], bool] = never) -> Tensor:
-        """Compute the tokens of one picture or clip.
+        """Compute the tokens of one picture or clip, without a cache.
 
         Args:
             visual: From a ``Prompt`` of this model.
@@ -101,9 +106,7 @@ class VisionLanguageModel:
             Stopped: ``should_stop`` said so.
             OutOfMemory: The pictures do not fit on the device, also in chunks of half the size.
         """
-        block = self._encoder.encode(visual, should_stop)
-        if len(block) != visual.num_tokens:
-            raise RunnerError(f"planned {visual.num_tokens} visual tokens, computed {len(block)}")
+        (block,) = encode(self.encoding([visual], NoFeatures()), should_stop)
         return block
 
     def embed(self, prompt: Prompt, blocks: Sequence[Tensor]) -> Embedded:

@@ -3,7 +3,9 @@
 Source: LLAVA.md 1.4 and 1.6; llava/mm_utils.py and the SigLIP processor of LLaVA-NeXT @ df179663.
 """
 
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache, partial
 
 import numpy as np
 import torch
@@ -13,20 +15,41 @@ from torch import Tensor
 from contracts.media import U8
 from llava_custom.prompt import Visual
 from llava_custom.tiling import Tiling
+from llava_custom.views import View
 
 PAD_GREY = 127  # int(0.5 * 255), the mean the original pads with
 
 
-def crops(visual: Visual) -> Iterator[Image.Image]:
-    """The pictures that the vision tower sees for one visual, in order, of any size.
+def crop_views(visual: Visual) -> list[View]:
+    """What a tower that takes squares sees of one visual, in order; pictures of any size.
 
-    A clip gives its frames; an image itself, squared with grey if it is padded, then its tiles.
+    A clip gives its frames; an image itself, squared with grey if it is padded, then its tiles,
+    which are cut when the first of them is wanted.
     """
-    for rgb in visual.pictures:
+    return [
+        view
+        for rgb, digest in zip(visual.pictures, visual.digests, strict=True)
+        for view in _views_of(rgb, digest, visual)
+    ]
+
+
+def _views_of(rgb: U8, digest: bytes, visual: Visual) -> Iterator[View]:
+    tiling, is_padded = visual.tiling, visual.is_padded
+
+    def whole() -> Image.Image:
         picture = Image.fromarray(rgb)
-        yield pad_to_square(picture) if visual.is_padded else picture
-        if visual.tiling is not None:
-            yield from cut_tiles(picture, visual.tiling)
+        return pad_to_square(picture) if is_padded else picture
+
+    yield View((digest, visual.kind, is_padded), visual.kind, whole)
+    if tiling is None:
+        return
+    tiles = cache(lambda: list(cut_tiles(Image.fromarray(rgb), tiling)))
+    for index in range(math.prod(tiling.grid_wh)):
+        yield View((digest, tiling, index), visual.kind, partial(_tile, tiles, index))
+
+
+def _tile(tiles: Callable[[], list[Image.Image]], index: int) -> Image.Image:
+    return tiles()[index]
 
 
 def pad_to_square(picture: Image.Image) -> Image.Image:

@@ -1,14 +1,18 @@
 """A tokenised conversation, with pictures and clips standing between the text."""
 
+import hashlib
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
+
+import numpy as np
 
 from contracts.generation import PromptTokens
 from contracts.media import U8
 from llava_custom.tiling import Tiling
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Visual:
     """A picture or a clip with its place in the prompt.
 
@@ -26,6 +30,18 @@ class Visual:
     tiling: Tiling | None = None
     is_padded: bool = False
 
+    @cached_property
+    def digests(self) -> tuple[bytes, ...]:
+        """What tells each picture from others, in order; reads all pixels, at 1 GB/s and more."""
+        return tuple(_digest(rgb) for rgb in self.pictures)
+
+
+def _digest(rgb: U8) -> bytes:
+    # SHA-2 in hardware is the fastest that nobody can forge: others' pictures must not match.
+    pixels = hashlib.sha256(np.ascontiguousarray(rgb).data)
+    pixels.update(repr(rgb.shape).encode())
+    return pixels.digest()
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Prompt:
@@ -37,6 +53,11 @@ class Prompt:
     def visuals(self) -> tuple[Visual, ...]:
         """The pictures and clips, in order."""
         return tuple(segment for segment in self.segments if isinstance(segment, Visual))
+
+    def tell_media_apart(self) -> None:
+        """Compute every visual's digests, which are kept; safe from any thread."""
+        for visual in self.visuals:
+            _ = visual.digests
 
     @property
     def tokens(self) -> PromptTokens:

@@ -56,7 +56,8 @@ def load_vila(directory: Path, options: LoadOptions) -> VisionLanguageModel:
     return VisionLanguageModel(
         render=partial(render, tokens_per_picture=config.tokens_per_picture),
         prompt_tokenizer=prompt_tokenizer,
-        encoder=VilaEncoder(network, config, chunk=options.vision_chunk),
+        eyes=VilaEncoder(network, config),
+        vision_chunk=options.vision_chunk,
         language=LanguageModel(network.language_model.model, network.language_model.lm_head),
         tokenizer=tokenizer,
         context_length=config.context_length,

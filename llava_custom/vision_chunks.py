@@ -9,12 +9,12 @@ from itertools import chain, islice
 from typing import TypeVar
 
 import torch
-from torch import Tensor
 
 from contracts.errors import OutOfMemory
 from llava_custom.device_memory import attempt, release
 
 Picture = TypeVar("Picture")
+Features = TypeVar("Features")
 
 
 class Stopped(Exception):
@@ -28,12 +28,11 @@ def never() -> bool:
 
 def in_chunks(
     pictures: Iterable[Picture],
-    compute: Callable[[list[Picture]], Tensor],
+    compute: Callable[[list[Picture]], Features],
     *,
     chunk_size: int,
     device: torch.device,
-    should_stop: Callable[[], bool] = never,
-) -> Iterator[Tensor]:
+) -> Iterator[Features]:
     """Compute features chunk by chunk, each picture once and in order.
 
     Args:
@@ -41,17 +40,13 @@ def in_chunks(
         compute: Features of some pictures, on the device.
         chunk_size: Pictures at a time; half as many after running out of memory once.
         device: Where memory is released before the second try.
-        should_stop: Asked before every chunk.
 
     Raises:
-        Stopped: ``should_stop`` said so.
         OutOfMemory: Half as many pictures were still too many.
     """
     pending = iter(pictures)
     has_halved = False
     while chunk := list(islice(pending, chunk_size)):
-        if should_stop():
-            raise Stopped
         features = attempt(partial(compute, chunk))
         if features is not None:
             yield features

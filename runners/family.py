@@ -14,6 +14,7 @@ from transformers import DynamicCache, PreTrainedTokenizerFast
 from contracts.chat import ChatMessage
 from contracts.media import FramePolicy
 from llava_custom import Embedded, Prompt, Visual
+from llava_custom.encoding import Encoding, FeatureCache
 from llava_custom.load_report import LoadReport
 
 
@@ -32,6 +33,10 @@ class ModelFamily(Protocol):
 
     def plan(self, messages: tuple[ChatMessage, ...]) -> Prompt:
         """Token ids and media in their places, with exact counts."""
+        ...
+
+    def encoding(self, visuals: Sequence[Visual], cache: FeatureCache) -> Encoding:
+        """Begin to compute the visual tokens of pictures and clips, a bounded piece at a time."""
         ...
 
     def encode(self, visual: Visual, should_stop: Callable[[], bool]) -> Tensor:

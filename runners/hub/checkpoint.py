@@ -1,18 +1,14 @@
 """What lies beside the weights of a checkpoint: tokenizer, template, how pictures are prepared."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-from torch import Tensor
 from transformers import AutoImageProcessor, AutoTokenizer, ProcessorMixin
 from transformers.video_processing_utils import VideoProcessorMixin
 
 from contracts.errors import WeightsError
-from llava_custom.vision_chunks import in_chunks
-
-Picture = TypeVar("Picture")
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,13 +19,11 @@ class Loaded:
         directory: Where its files are.
         network: transformers' model.
         tokenizer: transformers' fast tokenizer.
-        vision_chunk: Pictures the vision tower takes at once.
     """
 
     directory: Path
     network: Any
     tokenizer: Any
-    vision_chunk: int
 
     @property
     def config(self) -> Any:  # noqa: ANN401 - transformers is untyped here
@@ -42,30 +36,6 @@ class Loaded:
         if token is None:
             raise WeightsError(f"config.json names token {token_id}, which tokenizer.json lacks")
         return token
-
-    def in_chunks(
-        self,
-        pictures: Iterable[Picture],
-        compute: Callable[[list[Picture]], Tensor],
-        should_stop: Callable[[], bool],
-        *,
-        pictures_each: int = 1,
-    ) -> Iterator[Tensor]:
-        """Features of pictures, a bounded number at a time; see ``llava_custom``'s own.
-
-        Args:
-            pictures: Or groups of ``pictures_each``.
-            compute: Features of some of them.
-            should_stop: Asked before each time.
-            pictures_each: How many one of them is.
-        """
-        return in_chunks(
-            pictures,
-            compute,
-            chunk_size=max(1, self.vision_chunk // pictures_each),
-            device=self.network.device,
-            should_stop=should_stop,
-        )
 
 
 def load_tokenizer(directory: Path) -> Any:  # noqa: ANN401 - transformers is untyped here

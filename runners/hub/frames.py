@@ -9,6 +9,7 @@ Source: ``TorchvisionBackend`` in transformers 5.23 image_processing_backends.py
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,8 @@ from torch.nn import functional
 
 from contracts.errors import WeightsError
 from contracts.media import U8
+from llava_custom import Visual
+from llava_custom.views import View
 
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
@@ -100,6 +103,14 @@ class FrameScale:
         mean = torch.tensor(self.mean) * (1.0 / self.rescale_factor)
         std = torch.tensor(self.std) * (1.0 / self.rescale_factor)
         return (frames.float() - mean[:, None, None]) / std[:, None, None]
+
+
+def frame_views(visual: Visual) -> list[View]:
+    """Every frame of a clip by itself; frames of one size are seen together."""
+    return [
+        View((digest, visual.kind), (visual.kind, rgb.shape), partial(np.asarray, rgb))
+        for rgb, digest in zip(visual.pictures, visual.digests, strict=True)
+    ]
 
 
 def stacked(frames: Sequence[U8]) -> Tensor:

@@ -3,7 +3,7 @@
 Source: transformers 5.23 models/gemma3.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -14,9 +14,10 @@ from transformers import DynamicCache
 from transformers.models.gemma3.modeling_gemma3 import create_masks_for_vision_model
 
 from contracts.errors import UnsupportedValue
-from contracts.media import U8, Clip
+from contracts.media import Clip
 from llava_custom import Embedded, Prompt, Visual
 from llava_custom.placement import input_device
+from llava_custom.views import View
 from runners.hub.checkpoint import Loaded, load_image_processor
 from runners.hub.decoder import Decoder
 from runners.hub.llava import check_size
@@ -52,21 +53,24 @@ class Gemma3Vision:
         """Never asked: there is no ``video_token``."""
         raise UnsupportedValue("this model takes clips as pictures")
 
-    def encode(self, visual: Visual, should_stop: Callable[[], bool]) -> Tensor:
-        """One picture through the tower, (T, D)."""
-        (tokens,) = self._loaded.in_chunks(visual.pictures, self._see, should_stop)
-        return tokens[0]
+    def views(self, visual: Visual) -> Sequence[View]:
+        """The picture."""
+        return [View(visual.digests, visual.kind, lambda: Image.fromarray(visual.pictures[0]))]
 
-    def _see(self, pictures: Sequence[U8]) -> Tensor:
-        """Tokens (I, T, D) of pictures (H, W, 3)."""
-        images = [Image.fromarray(rgb) for rgb in pictures]
+    def see(self, views: Sequence[View]) -> Sequence[Tensor]:
+        """The tokens of pictures, each (T, D)."""
+        images = [view.pixels() for view in views]
         pixels = self._processor(images, do_pan_and_scan=False, return_tensors="pt").pixel_values
         model = self._loaded.network.model
         device, dtype = input_device(model.vision_tower), model.vision_tower.dtype
         tokens: Tensor = model.get_image_features(
             pixels.to(device, dtype), return_dict=True
         ).pooler_output
-        return tokens
+        return tokens.unbind()
+
+    def lay_out(self, visual: Visual, features: Sequence[Tensor]) -> Tensor:
+        """One picture's tokens, (T, D)."""
+        return features[0]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -3,7 +3,7 @@
 Source: transformers 5.23 models/llava.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
@@ -14,6 +14,7 @@ from contracts.errors import UnsupportedValue, WeightsError
 from contracts.media import Clip
 from llava_custom import Visual
 from llava_custom.placement import input_device
+from llava_custom.views import View
 from runners.hub.checkpoint import Loaded, load_image_processor
 from runners.hub.pieces import Piece
 from runners.hub.vision import Still
@@ -41,15 +42,17 @@ class LlavaVision:
         """Never asked: there is no ``video_token``."""
         raise UnsupportedValue("this model takes clips as pictures")
 
-    def encode(self, visual: Visual, should_stop: Callable[[], bool]) -> Tensor:
-        """One picture through the tower, (T, D)."""
-        (features,) = self._loaded.in_chunks(
-            [visual], lambda one: project(self._loaded.network, self._pixels(one[0])), should_stop
-        )
-        return features[0]
+    def views(self, visual: Visual) -> Sequence[View]:
+        """The picture."""
+        return [View(visual.digests, visual.kind, lambda: crops(self._processor, visual))]
 
-    def _pixels(self, visual: Visual) -> Tensor:
-        return crops(self._processor, visual)
+    def see(self, views: Sequence[View]) -> Sequence[Tensor]:
+        """The tokens of pictures, each (T, D)."""
+        return project(self._loaded.network, torch.cat([view.pixels() for view in views])).unbind()
+
+    def lay_out(self, visual: Visual, features: Sequence[Tensor]) -> Tensor:
+        """One picture's tokens, (T, D)."""
+        return features[0]
 
 
 def crops(processor: Any, visual: Visual) -> Tensor:  # noqa: ANN401 - transformers is untyped here

@@ -3,7 +3,7 @@
 Source: transformers 5.23 models/llava_next_video.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor
@@ -11,8 +11,9 @@ from torch import Tensor
 from contracts.errors import WeightsError
 from contracts.media import U8, Clip
 from llava_custom import Visual
+from llava_custom.views import View
 from runners.hub.checkpoint import Loaded, read_video_settings
-from runners.hub.frames import CLIP_MEAN, CLIP_STD, FrameScale, stacked
+from runners.hub.frames import CLIP_MEAN, CLIP_STD, FrameScale, frame_views, stacked
 from runners.hub.llava import select_features
 from runners.hub.llava_onevision import AnyresPictures
 from runners.hub.pieces import Piece
@@ -52,18 +53,28 @@ class NextVideoVision:
         frames = tuple(frame.rgb for frame in clip.frames)
         return [Visual("video", len(frames) * self._patches_per_frame, frames)]
 
-    def encode(self, visual: Visual, should_stop: Callable[[], bool]) -> Tensor:
+    def views(self, visual: Visual) -> Sequence[View]:
+        """A picture's crops, or frames."""
+        return self._pictures.views(visual) if visual.kind == "image" else frame_views(visual)
+
+    def see(self, views: Sequence[View]) -> Sequence[Tensor]:
+        """Of a crop its patches, of a frame its tokens, (T, D)."""
+        if views[0].kind == self._pictures.kind:
+            return self._pictures.see(views)
+        return self._pooled([view.pixels() for view in views]).unbind()
+
+    def lay_out(self, visual: Visual, features: Sequence[Tensor]) -> Tensor:
         """The tokens of a picture or a clip, (T, D)."""
         if visual.kind == "image":
-            return self._pictures.encode(visual, should_stop)
-        return torch.cat([*self._loaded.in_chunks(visual.pictures, self._pooled, should_stop)])
+            return self._pictures.lay_out(visual, features)
+        return torch.cat(list(features))
 
     def _pooled(self, frames: Sequence[U8]) -> Tensor:
-        """Frames (H, W, 3) as tokens, (T, D); pooled before they are projected."""
+        """Frames (H, W, 3) as tokens, (F, T, D); pooled before they are projected."""
         model = self._loaded.network.model
         features = select_features(self._loaded.network, self._pixel_values(frames))
         tokens: Tensor = model.multi_modal_projector(model.vision_resampler(features))
-        return tokens.flatten(0, 1)
+        return tokens
 
     def _pixel_values(self, frames: Sequence[U8]) -> Tensor:
         """Frames with their shorter edge scaled, and a square cut out of the middle."""

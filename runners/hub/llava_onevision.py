@@ -3,9 +3,10 @@
 Source: transformers 5.23 models/llava_onevision.
 """
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from math import ceil
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -18,8 +19,9 @@ from contracts.media import U8, Clip
 from llava_custom import Visual
 from llava_custom.llava_video_blocks import image_block
 from llava_custom.tiling import Tiling, best_canvas
+from llava_custom.views import View
 from runners.hub.checkpoint import Loaded, load_image_processor, read_video_settings
-from runners.hub.frames import CLIP_MEAN, CLIP_STD, FrameScale
+from runners.hub.frames import CLIP_MEAN, CLIP_STD, FrameScale, frame_views
 from runners.hub.llava import crops, num_patches, project
 from runners.hub.pieces import Piece
 from runners.hub.vision import Still
@@ -46,6 +48,8 @@ class AnyresPictures:
         loaded: With pinpoints in its configuration.
         max_tiles: Tiles' worth of tokens above which the grid is shrunk; ``None``: never.
     """
+
+    kind = "crop"  # of its views
 
     def __init__(self, loaded: Loaded, *, max_tiles: int | None) -> None:
         config = loaded.config
@@ -78,16 +82,30 @@ class AnyresPictures:
         )
         return replace(whole, num_tokens=tiling.num_tokens, tiling=tiling)
 
-    def encode(self, visual: Visual, should_stop: Callable[[], bool]) -> Tensor:
+    def views(self, visual: Visual) -> list[View]:
+        """The whole picture, then its tiles, if any."""
+        num_tiles = 0 if visual.tiling is None else math.prod(visual.tiling.grid_wh)
+        prepared = cache(lambda: self._pixel_values(visual))
+        recipe = (visual.digests, self.kind, visual.tiling, visual.is_padded)
+        return [
+            View((recipe, index), self.kind, partial(_crop, prepared, index))
+            for index in range(1 + num_tiles)
+        ]
+
+    def see(self, views: Sequence[View]) -> Sequence[Tensor]:
+        """The patches (P, D) of crops."""
+        crops = torch.stack([view.pixels() for view in views])
+        return project(self._loaded.network, crops).unbind()
+
+    def lay_out(self, visual: Visual, features: Sequence[Tensor]) -> Tensor:
         """The picture's tokens, newlines included, (T, D)."""
-        pixel_values = self._whole(visual) if visual.tiling is None else self._tiles(visual)
-        network = self._loaded.network
-        features = self._loaded.in_chunks(
-            pixel_values, lambda crops: project(network, torch.stack(crops)), should_stop
-        )
-        block = torch.cat(list(features))
-        newline = network.model.image_newline.to(block.device)
-        return image_block(block, newline, visual.tiling)
+        stacked = torch.stack(list(features))
+        newline = self._loaded.network.model.image_newline.to(stacked.device)
+        return image_block(stacked, newline, visual.tiling)
+
+    def _pixel_values(self, visual: Visual) -> Tensor:
+        """What the tower sees, (I, 3, H, W)."""
+        return self._whole(visual) if visual.tiling is None else self._tiles(visual)
 
     def _tiles(self, visual: Visual) -> Tensor:
         return crops(self._processor, visual)
@@ -100,6 +118,10 @@ class AnyresPictures:
         scaled = np.asarray(squashed).astype(np.float64) * processor.rescale_factor
         normalised = (scaled - processor.image_mean) / processor.image_std
         return torch.from_numpy(normalised).float().permute(2, 0, 1)[None]
+
+
+def _crop(prepared: Callable[[], Tensor], index: int) -> Tensor:
+    return prepared()[index]
 
 
 class OnevisionVision:
@@ -118,7 +140,7 @@ class OnevisionVision:
         self._frames = FrameScale.of(
             read_video_settings(loaded.directory), mean=CLIP_MEAN, std=CLIP_STD
         )
-        self._patches_per_frame = ceil(side // config.vision_config.patch_size / 2) ** 2
+        self._patches_per_frame = math.ceil(side // config.vision_config.patch_size / 2) ** 2
 
     def picture(self, still: Still) -> Iterable[Piece]:
         """Tiles where it is alone; padded to a square in company."""
@@ -129,20 +151,29 @@ class OnevisionVision:
         frames = tuple(frame.rgb for frame in clip.frames)
         return [Visual("video", len(frames) * self._patches_per_frame + 1, frames)]
 
-    def encode(self, visual: Visual, should_stop: Callable[[], bool]) -> Tensor:
+    def views(self, visual: Visual) -> Sequence[View]:
+        """A picture's crops, or frames."""
+        return self._pictures.views(visual) if visual.kind == "image" else frame_views(visual)
+
+    def see(self, views: Sequence[View]) -> Sequence[Tensor]:
+        """Of a crop its patches, of a frame its pooled tokens, (T, D)."""
+        if views[0].kind == self._pictures.kind:
+            return self._pictures.see(views)
+        return self._pooled([view.pixels() for view in views]).unbind()
+
+    def lay_out(self, visual: Visual, features: Sequence[Tensor]) -> Tensor:
         """The tokens of a picture or a clip, (T, D)."""
         if visual.kind == "image":
-            return self._pictures.encode(visual, should_stop)
-        pooled = torch.cat([*self._loaded.in_chunks(visual.pictures, self._pooled, should_stop)])
-        newline = self._loaded.network.model.image_newline.to(pooled.device)
-        return torch.cat([pooled, newline[None]])
+            return self._pictures.lay_out(visual, features)
+        newline = self._loaded.network.model.image_newline.to(features[0].device)
+        return torch.cat([*features, newline[None]])
 
     def _pooled(self, frames: Sequence[U8]) -> Tensor:
-        """Frames (H, W, 3) as tokens without the newline, (T, D)."""
+        """Frames (H, W, 3) as tokens without the newline, (F, T, D)."""
         network = self._loaded.network
         features = project(network, self._frames.pixel_values(frames, self.size_wh))
         pooled: Tensor = network.model.apply_pooling(features)
-        return pooled.flatten(0, 1)
+        return pooled
 
 
 def padded_to_square(rgb: U8, mean: Iterable[float]) -> U8:

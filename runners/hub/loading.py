@@ -44,13 +44,14 @@ def load_hub_checkpoint(directory: Path, architecture: str, options: LoadOptions
     config = _read_config(directory, parts)
     tokenizer = load_tokenizer(directory)
     network, report = _load_network(directory, parts, config, _with_masks(parts, options))
-    loaded = Loaded(directory, network, tokenizer, options.vision_chunk)
+    loaded = Loaded(directory, network, tokenizer)
     return HubModel(
         network=network,
         tokenizer=tokenizer,
         template=find_template(directory, tokenizer, parts.default_template),
         clip_template=parts.clip_template,
         vision=parts.vision(loaded),
+        vision_chunk=options.vision_chunk,
         decoder=parts.decoder(network, getattr(network.model, parts.decoder_name)),
         report=report,
     )

@@ -11,10 +11,11 @@ from torch import Tensor
 from transformers import DynamicCache, PreTrainedTokenizerFast
 
 from contracts.chat import ChatMessage
-from contracts.errors import RunnerError
 from contracts.media import FramePolicy
 from llava_custom import Embedded, Prompt, Visual
+from llava_custom.encoding import Encoding, FeatureCache, NoFeatures, encode
 from llava_custom.load_report import LoadReport
+from llava_custom.vision_chunks import never
 from runners.hub.chat_template import ChatTemplate
 from runners.hub.chat_tokenizer import ChatTokenizer
 from runners.hub.decoder import Decoder
@@ -30,6 +31,7 @@ class HubModel:
         template: In Jinja.
         clip_template: For conversations with clips, where it is another one.
         vision: Shows pictures and clips.
+        vision_chunk: Pictures it takes at once.
         decoder: Reads and answers.
         report: What was loaded.
     """
@@ -42,6 +44,7 @@ class HubModel:
         template: str,
         clip_template: str | None,
         vision: Vision,
+        vision_chunk: int,
         decoder: Decoder,
         report: LoadReport,
     ) -> None:
@@ -58,18 +61,22 @@ class HubModel:
         self._template = ChatTemplate(tokenizer, template, vision, clip_source=clip_template)
         self._chat_tokenizer = ChatTokenizer(tokenizer, template, vision.visual_token)
         self._vision = vision
+        self._vision_chunk = vision_chunk
         self._decoder = decoder
 
     def plan(self, messages: Sequence[ChatMessage]) -> Prompt:
         """Tokenise a conversation and count its visual tokens; cheap, on CPU, no pixel touched."""
         return self._chat_tokenizer.tokenize(self._template.render(messages))
 
-    @torch.inference_mode()
-    def encode(self, visual: Visual, should_stop: Callable[[], bool]) -> Tensor:
-        """The tokens of one visual; see ``ModelFamily``."""
-        block = self._vision.encode(visual, should_stop)
-        if len(block) != visual.num_tokens:
-            raise RunnerError(f"planned {visual.num_tokens} visual tokens, computed {len(block)}")
+    def encoding(self, visuals: Sequence[Visual], cache: FeatureCache) -> Encoding:
+        """Begin to compute the tokens of visuals; see ``ModelFamily``."""
+        return Encoding(
+            self._vision, visuals, cache, chunk_size=self._vision_chunk, device=self.device
+        )
+
+    def encode(self, visual: Visual, should_stop: Callable[[], bool] = never) -> Tensor:
+        """The tokens of one visual, without a cache; see ``ModelFamily``."""
+        (block,) = encode(self.encoding([visual], NoFeatures()), should_stop)
         return block
 
     @torch.inference_mode()

@@ -8,13 +8,14 @@ video_processing_qwen2_vl.py.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from torch import Tensor
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import smart_resize
 
 from contracts.errors import RequestError
-from contracts.media import U8
+
+Frame = TypeVar("Frame")
 
 MAX_RATIO = 200  # of the sides of a picture; smart_resize refuses more
 
@@ -51,8 +52,8 @@ class PatchSizes:
         """Rows and columns of tokens on a picture whose sides are multiples of ``token_px``."""
         return size_hw[0] // self.token_px, size_hw[1] // self.token_px
 
-    def steps(self, frames: Sequence[U8]) -> list[tuple[U8, ...]]:
-        """Frames by step in time; the last one is repeated where some are missing."""
+    def steps(self, frames: Sequence[Frame]) -> list[tuple[Frame, ...]]:
+        """Frames, or what stands for them, by step in time; the last one fills up the last step."""
         length = self.step_frames
         filled = (*frames, *[frames[-1]] * (-len(frames) % length))
         return [filled[at : at + length] for at in range(0, len(filled), length)]

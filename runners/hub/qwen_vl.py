@@ -3,7 +3,9 @@
 Source: transformers 5.23 models/qwen2_vl and models/qwen2_5_vl.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -13,6 +15,7 @@ from torch import Tensor
 from contracts.media import U8, Clip
 from llava_custom import Visual
 from llava_custom.placement import input_device
+from llava_custom.views import View
 from runners.hub.checkpoint import Loaded, load_image_processor, read_video_settings
 from runners.hub.frames import CLIP_MEAN, CLIP_STD, FrameScale
 from runners.hub.mrope import GridVisual
@@ -90,6 +93,19 @@ class QwenClips:
         return self.sizes.patches(self._scale.pixel_values(frames, (height, width)))
 
 
+@dataclass(frozen=True, slots=True)
+class GridKind:
+    """Views that go through the tower together.
+
+    Attributes:
+        grid_hw: Rows and columns of tokens on each.
+        picture: Of a picture what tells it from others; ``None`` for steps of clips.
+    """
+
+    grid_hw: tuple[int, int]
+    picture: tuple[bytes, ...] | None = None
+
+
 class QwenVision:
     """A tower that takes any grid of patches; see ``Vision``."""
 
@@ -125,37 +141,43 @@ class QwenVision:
         )
         return [visual]
 
-    def encode(self, visual: Visual, should_stop: Callable[[], bool]) -> Tensor:
-        """The tokens of a picture or a clip, (T, D)."""
+    def views(self, visual: Visual) -> Sequence[View]:
+        """The picture, or steps in time."""
         assert isinstance(visual, GridVisual)
-        _, rows, columns = visual.grid_thw
-
-        def see_picture(pictures: Sequence[U8]) -> Tensor:
-            return self._see(self._pictures.patches(pictures[0]), (1, rows, columns))
-
-        def see_steps(steps: Sequence[Sequence[U8]]) -> Tensor:
-            patches = self.clips.patches(steps, (rows, columns))
-            return self._see(patches, (len(steps), rows, columns))
-
+        grid_hw, digests = visual.grid_thw[1:], visual.digests
         if visual.kind == "image":
-            chunks = self._loaded.in_chunks(visual.pictures, see_picture, should_stop)
-        else:
-            sizes = self.clips.sizes
-            chunks = self._loaded.in_chunks(
-                sizes.steps(visual.pictures),
-                see_steps,
-                should_stop,
-                pictures_each=sizes.step_frames,
+            # By itself: a large picture is as many patches as a clip.
+            kind = GridKind(grid_hw, picture=digests)
+            return [View(kind, kind, lambda: self._pictures.patches(visual.pictures[0]))]
+        sizes, kind = self.clips.sizes, GridKind(grid_hw)
+        return [
+            View(
+                (step_digests, grid_hw),
+                kind,
+                partial(self.clips.patches, [step], grid_hw),
+                num_pictures=sizes.step_frames,
             )
-        return torch.cat(list(chunks))
+            for step, step_digests in zip(
+                sizes.steps(visual.pictures), sizes.steps(digests), strict=True
+            )
+        ]
 
-    def _see(self, patches: Tensor, grid_thw: tuple[int, int, int]) -> Tensor:
-        """Rows of patches through the tower, (T, D); the grid is one of tokens."""
+    def see(self, views: Sequence[View]) -> Sequence[Tensor]:
+        """The tokens of a picture, or of each of some steps, (T, D)."""
+        kind = views[0].kind
+        assert isinstance(kind, GridKind)
+        rows, columns = kind.grid_hw
         tower, merge = self._loaded.network.model.visual, self.clips.sizes.merge
-        steps, rows, columns = grid_thw
         device = input_device(tower)
-        grid = torch.tensor([[steps, rows * merge, columns * merge]], device=device)
-        return self.tokens(tower(patches.to(device, tower.dtype), grid_thw=grid))
+        grid = torch.tensor([[len(views), rows * merge, columns * merge]], device=device)
+        patches = torch.cat([view.pixels() for view in views])
+        tokens = self.tokens(tower(patches.to(device, tower.dtype), grid_thw=grid))
+        features: Tensor = tokens.unflatten(0, (len(views), -1))
+        return features.unbind()
+
+    def lay_out(self, visual: Visual, features: Sequence[Tensor]) -> Tensor:
+        """The tokens of a picture or a clip, (T, D)."""
+        return torch.cat(list(features))
 
     def tokens(self, seen: Any) -> Tensor:  # noqa: ANN401 - transformers is untyped here
         """What the tower gives as tokens, (T, D)."""

@@ -6,8 +6,9 @@ Source: transformers 5.23 models/smolvlm.
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from math import ceil
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from PIL import Image
@@ -23,8 +24,9 @@ from contracts.errors import WeightsError
 from contracts.media import U8, Clip
 from llava_custom import Visual
 from llava_custom.placement import input_device
+from llava_custom.views import View
 from runners.hub.checkpoint import Loaded, load_image_processor, read_video_settings
-from runners.hub.frames import HALF, FrameScale, stacked
+from runners.hub.frames import HALF, FrameScale, frame_views, stacked
 from runners.hub.number_words import in_words
 from runners.hub.pieces import Markup, Piece
 from runners.hub.vision import Still
@@ -33,35 +35,46 @@ MAX_EDGE_PX = 4096  # the processors' own bound
 LONGEST_EDGE_PX = 4 * 364  # of SmolVLMVideoProcessor, for checkpoints that say nothing
 
 
-@dataclass(slots=True, eq=False)
-class Together:
-    """Pictures that go through the tower at once, when the first of them is wanted.
+@dataclass(eq=False)
+class Crops:
+    """What the tower sees of one picture, prepared at once when the first of it is wanted.
 
-    Used on one thread, that of the device.
+    Used on one thread, that of the device, but for ``digests``.
     """
 
-    _waiting: dict[int, Tensor] = field(default_factory=dict)
+    whole: Visual
+    _waiting: dict[int, Tensor] = field(default_factory=dict, init=False)
 
-    def take(self, index: int, compute: Callable[[], Iterable[Tensor]]) -> Tensor:
-        """The tokens of one of them; kept no longer than until they are asked for."""
+    @property
+    def digests(self) -> tuple[bytes, ...]:
+        """Of the picture."""
+        return self.whole.digests
+
+    def take(self, index: int, prepare: Callable[[], Iterable[Tensor]]) -> Tensor:
+        """One of them; kept no longer than until it is asked for."""
         if index not in self._waiting:
-            self._waiting = dict(enumerate(compute()))
+            self._waiting = dict(enumerate(prepare()))
         return self._waiting.pop(index)
 
 
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
-class MemberVisual(Visual):
-    """One crop of a picture, or one frame of a clip; ``pictures`` are those of all members.
+@dataclass(frozen=True, eq=False, kw_only=True)
+class CropVisual(Visual):
+    """One crop of a picture.
 
     Attributes:
         index: Which one.
-        together: What it shares with the others.
-        is_split: Whether the picture is cut into crops.
+        crops: What it shares with the others.
+        is_split: Whether the picture is cut at all.
     """
 
     index: int
-    together: Together
-    is_split: bool = False
+    crops: Crops
+    is_split: bool
+
+    @property
+    def digests(self) -> tuple[bytes, ...]:
+        """Of the whole picture."""
+        return self.crops.digests
 
 
 class SmolVision:
@@ -85,7 +98,7 @@ class SmolVision:
     def picture(self, still: Still) -> Iterable[Piece]:
         """Crops row by row and the whole picture, each after its place; or it alone."""
         rows, columns = self._rows_and_columns(still)
-        visuals = self._members((still.rgb,), rows * columns + 1, kind=still.kind)
+        visuals = self._crops(still, rows * columns + 1)
         for row in range(rows):
             for column in range(columns):
                 yield self._marks.place(row, column)
@@ -105,30 +118,45 @@ class SmolVision:
                 video_duration=str(timedelta(seconds=int(duration_s))),
             )
         )
-        frames = tuple(frame.rgb for frame in clip.frames)
-        visuals = self._members(frames, len(frames), kind="video")
-        for time_s, visual in zip(times_s, visuals, strict=True):
-            minutes, seconds = divmod(int(time_s), 60)
+        for frame in clip.frames:
+            visual = Visual("video", self._num_tokens, (frame.rgb,))
+            minutes, seconds = divmod(int(frame.time_s), 60)
             yield Markup(FRAME_TIMESTAMP_MESSAGE.format(timestamp=f"{minutes:02d}:{seconds:02d}"))
             yield from (self._marks.whole, visual, self._marks.around)
         yield Markup(DEFAULT_MEDIA_OUTTRO)
 
-    def encode(self, visual: Visual, should_stop: Callable[[], bool]) -> Tensor:
-        """The tokens of one crop or frame, (T, D); the first of them looks at all."""
-        assert isinstance(visual, MemberVisual)
-        return visual.together.take(visual.index, lambda: self._see_all(visual, should_stop))
+    def views(self, visual: Visual) -> Sequence[View]:
+        """The crop, or the frame."""
+        if not isinstance(visual, CropVisual):
+            return frame_views(visual)
+        key = (visual.digests, visual.kind, visual.is_split, visual.index)
+        return [View(key, "crop", partial(self._prepared, visual))]
 
-    def _members(
-        self, pictures: tuple[U8, ...], number: int, *, kind: Literal["image", "video"]
-    ) -> Iterator[MemberVisual]:
-        together = Together()
+    def see(self, views: Sequence[View]) -> Sequence[Tensor]:
+        """The tokens of crops or frames, each (T, D)."""
+        pixels = [view.pixels() for view in views]
+        is_crop = views[0].kind == "crop"
+        pixel_values = torch.stack(pixels) if is_crop else self._frames.pixel_values(pixels)
+        model = self._loaded.network.model
+        pixel_values = pixel_values.to(input_device(model.vision_model), model.dtype)
+        seen = model.get_image_features(pixel_values[None], return_dict=True)
+        (tokens,) = seen.pooler_output
+        features: Tensor = tokens.unflatten(0, (len(views), -1))
+        return features.unbind()
+
+    def lay_out(self, visual: Visual, features: Sequence[Tensor]) -> Tensor:
+        """The tokens of one crop or frame, (T, D)."""
+        return features[0]
+
+    def _crops(self, still: Still, number: int) -> Iterator[CropVisual]:
+        crops = Crops(Visual(still.kind, number * self._num_tokens, (still.rgb,)))
         for index in range(number):
-            yield MemberVisual(
-                kind=kind,
+            yield CropVisual(
+                kind=still.kind,
                 num_tokens=self._num_tokens,
-                pictures=pictures,
+                pictures=(still.rgb,),
                 index=index,
-                together=together,
+                crops=crops,
                 is_split=number > 1,
             )
 
@@ -138,36 +166,17 @@ class SmolVision:
             return 0, 0
         return rows_and_columns(still.size_hw, self._longest_px, self._tile_px)
 
-    def _see_all(self, visual: MemberVisual, should_stop: Callable[[], bool]) -> Iterator[Tensor]:
-        """The tokens of every crop or frame, each (T, D)."""
-        if visual.kind == "image":
-            chunks = self._loaded.in_chunks(
-                self._crops(visual), lambda crops: self._see(torch.stack(crops)), should_stop
-            )
-        else:
-            chunks = self._loaded.in_chunks(
-                visual.pictures,
-                lambda frames: self._see(self._frames.pixel_values(frames)),
-                should_stop,
-            )
-        for chunk in chunks:
-            yield from chunk
+    def _prepared(self, visual: CropVisual) -> Tensor:
+        """What the tower sees of a crop, (3, S, S)."""
 
-    def _crops(self, visual: MemberVisual) -> Tensor:
-        """What the tower sees of a picture, (I, 3, S, S)."""
-        picture = Image.fromarray(visual.pictures[0])
-        pixels: Tensor = self._processor(
-            [[picture]], do_image_splitting=visual.is_split, return_tensors="pt"
-        ).pixel_values
-        return pixels[0]
+        def prepare() -> Tensor:
+            picture = Image.fromarray(visual.pictures[0])
+            pixels: Tensor = self._processor(
+                [[picture]], do_image_splitting=visual.is_split, return_tensors="pt"
+            ).pixel_values
+            return pixels[0]
 
-    def _see(self, pixel_values: Tensor) -> Tensor:
-        """Pictures (I, 3, S, S) as tokens, (I, T, D)."""
-        model = self._loaded.network.model
-        pixels = pixel_values.to(input_device(model.vision_model), model.dtype)[None]
-        (tokens,) = model.get_image_features(pixels, return_dict=True).pooler_output
-        found: Tensor = tokens.unflatten(0, (len(pixel_values), -1))
-        return found
+        return visual.crops.take(visual.index, prepare)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,13 +1,11 @@
 """What sets one architecture apart from another: how it is shown pictures and clips."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from torch import Tensor
-
 from contracts.media import U8, Clip
-from llava_custom import Visual
+from llava_custom.views import Eyes
 from runners.hub.pieces import Piece
 
 
@@ -33,8 +31,8 @@ class Still:
         return self.rgb.shape[0], self.rgb.shape[1]
 
 
-class Vision(Protocol):
-    """The eyes of a checkpoint."""
+class Vision(Eyes, Protocol):
+    """The eyes of a checkpoint, and how a prompt speaks of what they see."""
 
     @property
     def image_token(self) -> str:
@@ -67,8 +65,4 @@ class Vision(Protocol):
 
     def clip(self, clip: Clip) -> Iterable[Piece]:
         """What stands in the prompt for a clip; likewise."""
-        ...
-
-    def encode(self, visual: Visual, should_stop: Callable[[], bool]) -> Tensor:
-        """The tokens (T, D) of one visual; raises ``Stopped`` when told to."""
         ...

@@ -1,5 +1,7 @@
 """Identities that hold for every family: cache, batch and stops change nothing."""
 
+from collections.abc import Hashable
+
 import numpy as np
 import pytest
 import torch
@@ -8,6 +10,8 @@ from torch import Tensor
 from contracts.chat import ChatMessage, VideoPart
 from contracts.media import Clip, Frame
 from llava_custom import Embedded, Prompt, Stopped, VisionLanguageModel
+from llava_custom.encoding import encode
+from llava_custom.vision_chunks import never
 
 
 @pytest.fixture(params=["LLaVA-Video", "VILA1.5"])
@@ -68,3 +72,25 @@ def test_encoding_stops_before_the_first_picture(model: VisionLanguageModel) -> 
     (visual,) = model.plan((ChatMessage("user", (part,)),)).visuals
     with pytest.raises(Stopped):
         model.encode(visual, lambda: True)
+
+
+class Kept(dict[Hashable, Tensor]):
+    """A cache without a bound."""
+
+    def put(self, key: Hashable, features: Tensor) -> None:
+        self[key] = features
+
+
+def test_frames_that_were_seen_before_are_not_seen_again(model: VisionLanguageModel) -> None:
+    noise = np.random.default_rng(3).integers(0, 256, (4, 48, 80, 3), dtype=np.uint8)
+    cache, windows = Kept(), [noise[:3], noise[1:]]
+    for window in windows:
+        frames = tuple(Frame(rgb, 0.5 * index) for index, rgb in enumerate(window))
+        part = VideoPart(Clip(frames, 1.5, 2.0, 3, 80, 48, "h264", 0.0, 1.5, "default"))
+        prompt = model.plan((ChatMessage("user", (part,)),))
+        encoding = model.encoding(prompt.visuals, cache)
+        blocks = encode(encoding, never)
+        for block, visual in zip(blocks, prompt.visuals, strict=True):
+            assert_close(block, model.encode(visual))
+    assert encoding.num_cached_tokens == prompt.tokens.video * 2 // 3
+    assert len(cache) == 4

@@ -16,7 +16,7 @@ from contracts.media import Clip, Frame, Picture
 from llava_custom import LoadOptions, Prompt, VisionLanguageModel, Visual
 from llava_custom.llava_video_blocks import pool_frames
 from llava_custom.llava_video_chat import TURN_BEGINS, TURN_ENDS
-from llava_custom.preprocess import crops, to_pixel_values
+from llava_custom.preprocess import crop_views, to_pixel_values
 from llava_custom.prompt_tokenizer import Piece
 from llava_custom.vision_tower import patch_features
 
@@ -186,7 +186,12 @@ def test_a_clip_s_template_is_the_original_s_but_for_a_newline(
 
 @pytest.mark.parametrize("case", WITH_MEDIA)
 def test_pixels_are_the_original_s(prompt: Prompt, vectors: Golden) -> None:
-    ours = torch.cat([to_pixel_values(list(crops(v)), size_px=384) for v in prompt.visuals])
+    ours = torch.cat(
+        [
+            to_pixel_values([view.pixels() for view in crop_views(v)], size_px=384)
+            for v in prompt.visuals
+        ]
+    )
     key = "image_crops_s16" if "image_crops_s16" in vectors else "pixel_values_s16"
     if key in vectors:
         assert_close(ours[:, :, ::16, ::16], vectors[key], PIXELS)
@@ -197,7 +202,7 @@ def test_pixels_are_the_original_s(prompt: Prompt, vectors: Golden) -> None:
 def test_the_tower_the_projector_and_the_pool_are_the_original_s(
     model: VisionLanguageModel, prompt: Prompt, vectors: Golden
 ) -> None:
-    first = next(crops(prompt.visuals[0]))
+    first = crop_views(prompt.visuals[0])[0].pixels()
     pixel_values = to_pixel_values([first], size_px=384)
     with torch.inference_mode():
         tower = patch_features(model.network.model.vision_tower, pixel_values)

@@ -14,7 +14,7 @@ from transformers import DynamicCache
 from contracts.chat import ChatMessage, ImagePart, Part, TextPart, VideoPart
 from contracts.media import Clip, Frame, Picture
 from llava_custom import Embedded, LoadOptions, Prompt, VisionLanguageModel, Visual
-from llava_custom.preprocess import crops, to_pixel_values
+from llava_custom.preprocess import crop_views, to_pixel_values
 from llava_custom.prompt_tokenizer import Piece
 from llava_custom.vila_chat import PROMPT_BEGINS
 from llava_custom.vila_projector import merge_patches
@@ -122,13 +122,13 @@ def test_the_prompt_is_as_long_as_the_original_s(
 
 
 def test_pixels_are_the_original_s(reading: Reading) -> None:
-    pictures = [picture for visual in reading.prompt.visuals for picture in crops(visual)]
+    pictures = [view.pixels() for visual in reading.prompt.visuals for view in crop_views(visual)]
     ours = to_pixel_values(pictures, size_px=384)
     assert_close(ours[:, :, ::16, ::16], reading.vectors["pixel_values_s16"], PIXELS)
 
 
 def test_the_tower_is_the_original_s(reading: Reading) -> None:
-    pixel_values = to_pixel_values([next(crops(reading.prompt.visuals[0]))], size_px=384)
+    pixel_values = to_pixel_values([crop_views(reading.prompt.visuals[0])[0].pixels()], size_px=384)
     with torch.inference_mode():
         features = patch_features(reading.model.network.model.vision_tower, pixel_values)
     assert_close(features[0], reading.vectors["vision_tower_frame0"], FEATURES)

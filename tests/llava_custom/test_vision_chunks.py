@@ -2,14 +2,11 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from PIL import Image
 from torch import Tensor
 
 from contracts.errors import OutOfMemory
-from llava_custom import VisionLanguageModel
 from llava_custom.device_memory import attempt, free_bytes, is_out_of_memory
-from llava_custom.vision_chunks import Stopped, in_chunks, never
-from llava_custom.vision_tower import VisionTower
+from llava_custom.vision_chunks import in_chunks
 
 CPU = torch.device("cpu")
 TOO_MUCH = 1 << 60  # bytes; no allocator has them
@@ -33,8 +30,8 @@ class Tower:
         return torch.tensor(numbers) * 2
 
 
-def features(tower: Tower, count: int, **options: object) -> list[int]:
-    chunks = in_chunks(range(count), tower, chunk_size=4, device=CPU, **options)  # type: ignore[arg-type]
+def features(tower: Tower, count: int) -> list[int]:
+    chunks = in_chunks(range(count), tower, chunk_size=4, device=CPU)
     values: list[int] = torch.cat(list(chunks)).tolist()
     return values
 
@@ -77,13 +74,6 @@ def test_another_error_is_not_taken_for_a_lack_of_memory() -> None:
         list(in_chunks(range(2), fail, chunk_size=2, device=CPU))
 
 
-def test_it_stops_between_chunks() -> None:
-    tower = Tower(room_for=4)
-    with pytest.raises(Stopped):
-        features(tower, 9, should_stop=lambda: len(tower.chunks) == 1)
-    assert tower.chunks == [[0, 1, 2, 3]]
-
-
 @pytest.mark.parametrize(
     "step", [allocate_too_much, lambda: bytearray(TOO_MUCH)], ids=["torch", "python"]
 )
@@ -102,14 +92,3 @@ def test_cuda_s_failures_are_known() -> None:
 
 def test_free_memory_is_some_and_not_all_there_is() -> None:
     assert 1 << 20 < free_bytes(CPU) < 1 << 50
-
-
-def test_a_real_tower_sees_every_picture_whatever_room_there_is(model: VisionLanguageModel) -> None:
-    def then(patches: Tensor) -> Tensor:
-        return patches if len(patches) <= 2 else allocate_too_much()
-
-    pictures = [Image.new("RGB", (48, 48), (60 * index, 0, 0)) for index in range(4)]
-    network = model.network.model.vision_tower
-    towers = [VisionTower(network, size_px=384, chunk=chunk) for chunk in (2, 4)]
-    expected, found = (torch.cat([*tower.features(pictures, never, then)]) for tower in towers)
-    torch.testing.assert_close(found, expected, rtol=0, atol=0)

@@ -44,7 +44,8 @@ class Crowded:
         self.vocab_size, self.eos_token_ids = model.vocab_size, model.eos_token_ids
         self.kv_bytes_per_token, self.knows_video = model.kv_bytes_per_token, model.knows_video
         self.report = model.report
-        self.plan, self.encode, self.embed = model.plan, model.encode, model.embed
+        self.plan, self.encoding = model.plan, model.encoding
+        self.encode, self.embed = model.encode, model.embed
         self.new_kv_cache = model.new_kv_cache
         self._failures = failures
 

@@ -9,9 +9,10 @@ from torch import Tensor
 from transformers.models.smolvlm.image_processing_pil_smolvlm import get_resize_output_image_size
 
 from contracts.errors import WeightsError
+from llava_custom import Visual
 from runners.hub.checkpoint import load_image_processor
 from runners.hub.number_words import in_words
-from runners.hub.smolvlm import MemberVisual, Together, _edge, rows_and_columns, with_longest_edge
+from runners.hub.smolvlm import Crops, CropVisual, _edge, rows_and_columns, with_longest_edge
 from tests.runners.hub.conftest import CheckpointOf, LoadFamily
 from tests.runners.hub.families import FAMILIES
 from tests.runners.hub.media import clip, picture, user
@@ -41,26 +42,26 @@ def test_sizes_are_those_of_transformers() -> None:
         assert with_longest_edge((height, width), 512) == expected, (height, width)
 
 
-def test_members_are_looked_at_together_and_forgotten() -> None:
-    together, looks = Together(), list[int]()
+def test_crops_are_prepared_together_and_forgotten() -> None:
+    crops, preparations = Crops(Visual("image", 3, ())), list[int]()
 
-    def compute() -> list[Tensor]:
-        looks.append(1)
+    def prepare() -> list[Tensor]:
+        preparations.append(1)
         return [torch.full((1,), float(index)) for index in range(3)]
 
-    assert [float(together.take(index, compute)) for index in range(3)] == [0, 1, 2]
-    assert len(looks) == 1
-    assert float(together.take(1, compute)) == 1
-    assert len(looks) == 2
+    assert [float(crops.take(index, prepare)) for index in range(3)] == [0, 1, 2]
+    assert len(preparations) == 1
+    assert float(crops.take(1, prepare)) == 1
+    assert len(preparations) == 2
 
 
-def test_crops_of_one_picture_share_one_look(load: LoadFamily) -> None:
+def test_crops_of_one_picture_know_each_other(load: LoadFamily) -> None:
     model = load(SMOLVLM)
     visuals = model.plan((user(picture(90, 50), clip(3)),)).visuals
-    assert all(isinstance(visual, MemberVisual) for visual in visuals)
-    looks = {visual.together for visual in visuals if isinstance(visual, MemberVisual)}
-    assert len(looks) == 2
-    assert len(visuals) == 4 * 3 + 1 + 3
+    cut = [visual for visual in visuals if isinstance(visual, CropVisual)]
+    assert len({visual.crops for visual in cut}) == 1
+    assert len({visual.digests for visual in cut}) == 1
+    assert (len(cut), len(visuals)) == (4 * 3 + 1, 4 * 3 + 1 + 3)
 
 
 @pytest.mark.parametrize("size", [{"height": 9, "width": 9}, {"longest_edge": 5000}])
