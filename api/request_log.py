@@ -18,6 +18,7 @@ logger = logging.getLogger(__name__)
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 SCOPE_KEY = "lookout.request_id"
 CLIENT_LEFT = 499
+OTHER = "other"
 SWITCHED = 101
 OPENINGS = ("http.response.start", "websocket.accept", "websocket.http.response.start")
 
@@ -74,8 +75,11 @@ def request_id_of(scope: Scope) -> str:
 
 
 def route_of(scope: Scope) -> str:
-    """The template of the route that served a request; ``other`` for unknown paths."""
-    return str(getattr(scope.get("route"), "path", "other"))
+    """The template of the route that served a request; ``other`` for unknown paths.
+
+    Of those, a server that the app is mounted in knows its mount, whose path is empty.
+    """
+    return str(getattr(scope.get("route"), "path", "")) or OTHER
 
 
 async def _answer_nobody(scope: Scope, receive: Receive, send: Send) -> None:

@@ -11,12 +11,11 @@ from dataclasses import dataclass
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.cors import METHODS
-from api.request_log import CLIENT_LEFT, OPENINGS, SWITCHED, route_of
+from api.request_log import CLIENT_LEFT, OPENINGS, OTHER, SWITCHED, route_of
 from contracts.latencies import Histogram, Latencies
 
 BOUNDS_S = (0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 120.0, 300.0)
 WEBSOCKET = "WEBSOCKET"
-OTHER = "other"
 
 
 @dataclass(frozen=True, slots=True)

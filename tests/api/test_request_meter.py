@@ -4,6 +4,8 @@ import asyncio
 import json
 
 import pytest
+from starlette.applications import Starlette
+from starlette.routing import Mount
 from starlette.testclient import TestClient, WebSocketDenialResponse
 
 from api.app import build_app
@@ -49,6 +51,13 @@ def test_what_a_stranger_writes_is_no_label() -> None:
         ("GET", "other", "401", 3),
         ("other", "/v1/models", "405", 3),
     }
+
+
+def test_unknown_paths_are_other_where_the_app_is_mounted_too() -> None:
+    client = TestClient(Starlette(routes=[Mount("/", build_app(deps_of))]))
+    client.get("/secret-path")
+    client.get("/v1/models")
+    assert counted(client) == [("GET", "other", "404", 1), ("GET", "/v1/models", "200", 1)]
 
 
 def test_seconds_are_counted_by_route() -> None:
