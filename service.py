@@ -13,12 +13,11 @@ import bentoml
 
 from api.app import build_app
 from api.deps import ServiceDeps
+from api.readiness import Readiness
 from api.stopping import set_on_signals
 from contracts.alerts import Alerts
 from contracts.settings import Settings, SettingsError, read_settings
 from contracts.version import VERSION
-
-logger = logging.getLogger("lookout")
 
 BASE_IMAGE = os.environ.get("LOOKOUT_BASE_IMAGE")  # when an image is built; not a setting
 image = bentoml.images.Image(
@@ -54,6 +53,7 @@ async def open_house(settings: Settings, closing: AsyncExitStack) -> tuple[Servi
         streams=live.streams,
         stream_keeper=live.keeper,
         previews=live.previews,
+        readiness=Readiness(runner, live.alerts.check),
         num_rules=live.alerts.rules.count_for,
     )
     return deps, live.alerts
@@ -116,5 +116,5 @@ class LLaVAVideoService:
         await self.closing.aclose()
 
     async def __is_ready__(self) -> bool:
-        """Whether a question would be answered now; must not raise."""
-        return self.deps.runner.state == "ready"
+        """Whether questions are answered and events kept now; must not raise."""
+        return await self.deps.readiness.is_ready()

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from api.readiness import Readiness
 from contracts.alerts import Alerts
 from contracts.generation import ModelRunner
 from contracts.media import MediaReader
@@ -50,6 +51,7 @@ class ServiceDeps(Deps):
     streams: LiveStreams
     stream_keeper: StreamKeeper
     previews: Previews
+    readiness: Readiness
     num_rules: Callable[[str], int] = _no_rules
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
 

@@ -17,8 +17,12 @@ from api.reply_schemas import DetailReply, StatusReply
 from contracts.errors import RequestError
 
 STATUS_PATH = "/v1/status"
-UNREADY = {"loading": "model loading", "failed": "unhealthy"}
-CODES = {"loading": "model_loading", "failed": "model_unavailable"}
+UNREADY = {"loading": "model loading", "failed": "unhealthy", "unwritable": "unhealthy"}
+CODES = {
+    "loading": "model_loading",
+    "failed": "model_unavailable",
+    "unwritable": "storage_unavailable",
+}
 HEADERS = {"retry-after": "5", "x-should-retry": "true"}
 
 
@@ -31,11 +35,11 @@ def health_routes(deps: GetDeps) -> APIRouter:
     @router.get(READY_PATH, **ready)  # for the document; the one below is met first
     @router.api_route(READY_PATH, methods=["GET", "HEAD"], include_in_schema=False)
     async def tell_ready() -> JSONResponse:
-        state = deps().runner.state
-        if state == "ready":
+        found = await deps().readiness.condition()
+        if found == "ready":
             return JSONResponse({"detail": "healthy"})
         return JSONResponse(
-            {"detail": UNREADY[state]}, 503, HEADERS | {"x-error-code": CODES[state]}
+            {"detail": UNREADY[found]}, 503, HEADERS | {"x-error-code": CODES[found]}
         )
 
     @router.get(STATUS_PATH, **operation(STATUS_PATH, "Version and model", StatusReply, 400, 401))

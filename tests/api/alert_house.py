@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ from fastapi import FastAPI
 
 from api.app import build_app
 from api.deps import ServiceDeps
+from api.readiness import Readiness
 from contracts.events import EventMessage
 from contracts.generation import ModelRunner
 from contracts.judging import Judge
@@ -52,6 +53,7 @@ async def alert_house(
     async with opened(data_dir, clock, streams=streams, judge=judge, **settings) as alerts:
         await running(alerts, "door", "yard")
         deps = deps_of(runner, media, streams, **settings)
+        deps = replace(deps, readiness=Readiness(deps.runner, alerts.check))
         app = build_app(lambda: deps, alerts=lambda: alerts)
         transport = httpx.ASGITransport(app)
         async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:

@@ -10,6 +10,7 @@ from starlette.testclient import TestClient
 
 from api.app import build_app
 from api.deps import ServiceDeps
+from api.readiness import Readiness
 from contracts.chat import ChatMessage
 from contracts.generation import (
     GenerationRequest,
@@ -206,13 +207,15 @@ def deps_of(
     **settings: object,
 ) -> ServiceDeps:
     live = no_cameras() if streams is None else streams
+    runner = runner or saying("Hello")
     return ServiceDeps(
         settings=Settings.model_validate({"model_name": "m", **settings}),
-        runner=runner or saying("Hello"),
+        runner=runner,
         media=MeteredReader(media or FakeMedia()),
         streams=live,
         stream_keeper=KeptStreams(live, MemoryStreamStore()),
         previews=LivePreviews(live, OverlayLines()),
+        readiness=Readiness(runner),
         version="1.2.3",
     )
 

@@ -1,11 +1,15 @@
 """Ready or not, and the status."""
 
+from pathlib import Path
+
 import pytest
 
 from api.reply_schemas import StatusReply
 from contracts.generation import ModelCard, ModelState
 from runners.scripted import CARD, ScriptedRunner
+from tests.api.alert_house import alert_house
 from tests.api.fakes import saying, serve
+from tests.live.house import refuse_writing
 
 READY = "/api/v1/health/ready"
 
@@ -62,3 +66,13 @@ def test_the_status_tells_of_the_model(runner: ScriptedRunner, state: str, progr
 def test_the_status_takes_no_query() -> None:
     reply = serve().get("/v1/status?verbose=1")
     assert (reply.status_code, reply.headers["x-error-code"]) == (400, "invalid_request")
+
+
+async def test_a_store_that_cannot_be_written_is_unhealthy(tmp_path: Path) -> None:
+    async with alert_house(tmp_path) as house:
+        assert (await house.client.get(READY)).status_code == 200
+    async with alert_house(tmp_path) as house:
+        refuse_writing(house.alerts._database, True)
+        reply = await house.client.get(READY)
+        assert (reply.status_code, reply.json()) == (503, {"detail": "unhealthy"})
+        assert reply.headers["x-error-code"] == "storage_unavailable"
