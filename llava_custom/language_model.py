@@ -13,9 +13,11 @@ from transformers import DynamicCache
 
 from contracts.errors import RunnerError
 from llava_custom.embedded import Embedded
+from llava_custom.kv_rows import RowStep
 from llava_custom.memory import kv_bytes_per_token
 from llava_custom.placement import input_device
 from llava_custom.prompt import Prompt, Visual
+from llava_custom.row_attention import reading
 
 
 class LanguageModel:
@@ -69,17 +71,20 @@ class LanguageModel:
         return self.logits(self.hidden_states(embedded.inputs_embeds, kv_cache)[:, -1])
 
     @torch.inference_mode()
-    def decode_step(self, token_ids: Tensor, positions: Tensor, kv_cache: DynamicCache) -> Tensor:
+    def decode_step(
+        self, token_ids: Tensor, positions: Tensor, kv_cache: DynamicCache | RowStep
+    ) -> Tensor:
         """Read one token (B,), at its position (B,), of each sequence; float32 logits (B, V)."""
         # The decoder's forward without its mask and its decorators, which take a third of a small
         # model's step: one query sees every key, so there is nothing to mask.
         decoder = self._decoder
         hidden = decoder.embed_tokens(token_ids[:, None])  # (B, 1, D)
         rotary = decoder.rotary_emb(hidden, positions[:, None])
-        for layer in decoder.layers:
-            hidden = layer(
-                hidden, position_embeddings=rotary, past_key_values=kv_cache, use_cache=True
-            )
+        with reading(decoder.config, kv_cache):
+            for layer in decoder.layers:
+                hidden = layer(
+                    hidden, position_embeddings=rotary, past_key_values=kv_cache, use_cache=True
+                )
         return self.logits(decoder.norm(hidden)[:, -1])
 
     @torch.inference_mode()

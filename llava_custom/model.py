@@ -15,6 +15,7 @@ from contracts.chat import ChatMessage
 from contracts.media import FramePolicy
 from llava_custom.embedded import Embedded
 from llava_custom.encoding import Encoding, FeatureCache, NoFeatures, encode
+from llava_custom.kv_rows import RowStep
 from llava_custom.language_model import LanguageModel
 from llava_custom.load_report import LoadReport
 from llava_custom.prompt import Prompt, Visual
@@ -134,13 +135,15 @@ class VisionLanguageModel:
         """
         return self.language.prefill(embedded, kv_cache)
 
-    def decode_step(self, token_ids: Tensor, positions: Tensor, kv_cache: DynamicCache) -> Tensor:
-        """Read one token of each sequence in a batch of equally long ones.
+    def decode_step(
+        self, token_ids: Tensor, positions: Tensor, kv_cache: DynamicCache | RowStep
+    ) -> Tensor:
+        """Read one token of each sequence in a batch.
 
         Args:
             token_ids: int64, shape (B,), on the device.
             positions: Where each stands, likewise.
-            kv_cache: Extended by one position.
+            kv_cache: A step of rows, or a cache of equally long ones, extended by one position.
 
         Returns:
             float32 logits, shape (B, V).

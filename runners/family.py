@@ -15,6 +15,7 @@ from contracts.chat import ChatMessage
 from contracts.media import FramePolicy
 from llava_custom import Embedded, Prompt, Visual
 from llava_custom.encoding import Encoding, FeatureCache
+from llava_custom.kv_rows import RowStep
 from llava_custom.load_report import LoadReport
 
 
@@ -55,6 +56,8 @@ class ModelFamily(Protocol):
         """Append a stretch of a prompt to the cache; float32 logits (1, V) after it."""
         ...
 
-    def decode_step(self, token_ids: Tensor, positions: Tensor, kv_cache: DynamicCache) -> Tensor:
+    def decode_step(
+        self, token_ids: Tensor, positions: Tensor, kv_cache: DynamicCache | RowStep
+    ) -> Tensor:
         """Append one token (B,), at its position (B,), to each row; float32 logits (B, V)."""
         ...

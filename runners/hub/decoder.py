@@ -11,7 +11,9 @@ from torch import Tensor
 from transformers import DynamicCache
 
 from llava_custom import Embedded, Prompt, Visual
+from llava_custom.kv_rows import RowStep
 from llava_custom.placement import input_device
+from llava_custom.row_attention import reading
 
 
 class Decoder:
@@ -57,10 +59,13 @@ class Decoder:
         )
         return self._logits(hidden)
 
-    def decode_step(self, token_ids: Tensor, positions: Tensor, kv_cache: DynamicCache) -> Tensor:
+    def decode_step(
+        self, token_ids: Tensor, positions: Tensor, kv_cache: DynamicCache | RowStep
+    ) -> Tensor:
         """Read one token (B,) at its position (B,) in each row; float32 logits (B, V)."""
         embeds = self._decoder.embed_tokens(token_ids[:, None])
-        return self._logits(self._read(embeds, positions[None, :, None], kv_cache, {}))
+        with reading(self.config, kv_cache):
+            return self._logits(self._read(embeds, positions[None, :, None], kv_cache, {}))
 
     def arguments(self, embedded: Embedded, kv_cache: DynamicCache) -> Mapping[str, Any]:
         """What the decoder takes beside embeddings and positions."""
@@ -74,7 +79,7 @@ class Decoder:
         self,
         inputs_embeds: Tensor,
         positions: Tensor,
-        kv_cache: DynamicCache,
+        kv_cache: DynamicCache | RowStep,
         arguments: Mapping[str, Any],
     ) -> Tensor:
         """The decoder's output at the last position, (B, D)."""

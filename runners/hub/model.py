@@ -14,6 +14,7 @@ from contracts.chat import ChatMessage
 from contracts.media import FramePolicy
 from llava_custom import Embedded, Prompt, Visual
 from llava_custom.encoding import Encoding, FeatureCache, NoFeatures, encode
+from llava_custom.kv_rows import RowStep
 from llava_custom.load_report import LoadReport
 from llava_custom.vision_chunks import never
 from runners.hub.chat_template import ChatTemplate
@@ -94,7 +95,9 @@ class HubModel:
         return self._decoder.prefill(embedded, kv_cache)
 
     @torch.inference_mode()
-    def decode_step(self, token_ids: Tensor, positions: Tensor, kv_cache: DynamicCache) -> Tensor:
+    def decode_step(
+        self, token_ids: Tensor, positions: Tensor, kv_cache: DynamicCache | RowStep
+    ) -> Tensor:
         """Read one token of each row; float32 logits (B, V)."""
         return self._decoder.decode_step(token_ids, positions, kv_cache)
 
