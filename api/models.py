@@ -49,6 +49,7 @@ def model_json(deps: Deps, name: str) -> Json:
             "vision": True,
             "video": card.knows_video if card else True,
             "streams": True,
+            "batching": card.batches if card else True,
             "judging": card.judging if card else "likelihood",
         },
     }

@@ -211,6 +211,7 @@ class Capabilities(ReplySchema):
     vision: bool
     video: bool
     streams: bool
+    batching: bool
     judging: Judging
 
 

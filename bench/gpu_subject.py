@@ -19,6 +19,7 @@ from llava_custom import VisionLanguageModel
 from llava_custom.device_memory import is_out_of_memory
 from runners.engine import Engine
 from runners.jobs import Job
+from runners.limits import EngineLimits
 
 TIME_OUT_S = 300
 QUESTION = "Describe what happens in this video, and when."
@@ -115,7 +116,7 @@ class Subject:
 @contextmanager
 def served(model: VisionLanguageModel) -> Iterator[Subject]:
     """Let an engine run the model; its thread has ended afterwards."""
-    engine, complaints = Engine(model, max_waiting=1), Complaints()
+    engine, complaints = Engine(model, EngineLimits(max_waiting=1)), Complaints()
     thread = threading.Thread(target=engine.run, name="device")
     engine_logger = logging.getLogger("runners.engine")
     engine_logger.addHandler(complaints)

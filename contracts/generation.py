@@ -161,6 +161,7 @@ class ModelCard:
         context_length: Tokens of prompt and answer together; ``None`` where a server does not say.
         frame_policy: How the model takes frames.
         knows_video: Whether it was trained on clips.
+        batches: Whether requests are computed together; else one waits for the other.
         judging: By what yes and no are told apart: by the likelihood of the answer's first token,
             or, at a server that tells none, by the answer's text.
     """
@@ -169,6 +170,7 @@ class ModelCard:
     context_length: int | None
     frame_policy: FramePolicy
     knows_video: bool = True
+    batches: bool = True
     judging: Judging = "likelihood"
 
 

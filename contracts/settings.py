@@ -132,6 +132,15 @@ class Settings(BaseModel):
     max_new_tokens: int = Field(default=4096, ge=1, description="Generated tokens per choice")
     max_n: int = Field(default=8, ge=1, description="Choices of one request")
     max_queue: int = Field(default=64, ge=0, description="Requests that may wait")
+    max_batch: int = Field(
+        default=64, ge=1, le=1024, description="Answers that are written at a time"
+    )
+    kv_cache_mb: int = Field(
+        default=0,
+        ge=0,
+        description="Memory of keys and values of running requests, MB; 0: half of what is free"
+        " on the device once the model is loaded",
+    )
     max_uploads: int = Field(default=8, ge=1, description="Bodies received at a time")
     request_timeout_s: float = Field(
         default=300,

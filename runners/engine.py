@@ -1,76 +1,41 @@
 """The device thread: admits requests, computes them step by step, hands out their tokens.
 
-One thread owns the model. Each turn of its loop drops work that nobody waits for, admits the next
-request when the batch is empty, and advances the whole batch by one token. Callers submit a ``Job``
-and listen; how many jobs share a batch is the engine's own affair.
+One thread owns the model. Each turn of its loop drops work that nobody waits for, reads a bounded
+piece of the most urgent prompt, and advances all running answers by one token: see ``next_work``
+for what is urgent, ``Reader`` for pieces and ``Running`` for answers.
 
-Knows nothing of asyncio or HTTP. ``submit``, ``close`` and ``Job.cancel`` are safe from any thread.
+Knows nothing of asyncio or HTTP. ``submit``, ``close``, ``stats`` and ``Job.cancel`` are safe from
+any thread.
 """
 
 import logging
 import threading
 import time
-from collections import Counter, deque
-from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from collections import Counter
+from collections.abc import Callable
 
 import torch
-from torch import Tensor
-from transformers import DynamicCache
 
 from contracts.engine_stats import EngineStats
-from contracts.errors import QueueFull, RunnerError, ServiceError, ShuttingDown
+from contracts.errors import QueueFull, RequestTimeout, RunnerError, ServiceError, ShuttingDown
 from contracts.generation import Timings, TokenDelta, Usage
-from llava_custom import Embedded, Stopped
 from llava_custom.device_memory import is_out_of_memory, release
+from llava_custom.encoding import NoFeatures
+from llava_custom.kv_rows import KvRows, is_batchable
 from runners.engine_meter import EngineMeter
 from runners.family import ModelFamily
-from runners.jobs import Job, JudgeJob
-from runners.judging import YesNo, last_logits
-from runners.sequence import Sequence
+from runners.jobs import AnyJob, Job
+from runners.limits import EngineLimits
+from runners.lone_rows import LoneRows
+from runners.pace import DeparturePace
+from runners.reading import Reader, Reading, ReadPrompt
+from runners.running import Answer, Running
+from runners.schedule import EMPTY, FULL, Room, cannot_be_kept, next_work
 from runners.shortage import out_of_memory
 
 logger = logging.getLogger(__name__)
 
-PREFILL_CHUNK = 2048  # tokens between two looks at whether the client is still there
-
-AnyJob = Job | JudgeJob
-
-
-@dataclass(slots=True, eq=False)
-class Batch:
-    """The choices of the admitted job: one row of the cache for each that still runs.
-
-    Attributes:
-        first_position: Where the first token of every answer stands.
-    """
-
-    job: Job
-    kv_cache: DynamicCache
-    running: list[Sequence]
-    first_position: int
-    timings: Timings
-    prefilled_s: float
-    num_drawn: int = 0
-
-    def closing(self, delta: TokenDelta) -> TokenDelta:
-        """The request's last delta, with what it used and took."""
-        usage = Usage(self.job.prompt.tokens, completion=self.num_drawn)
-        generate_s = time.monotonic() - self.prefilled_s
-        return replace(delta, usage=usage, timings=replace(self.timings, generate_s=generate_s))
-
-    def last_tokens(self) -> list[tuple[int, int]]:
-        """The token that each row drew last, and where it stands."""
-        return [
-            (sequence.last_token_id, self.first_position + sequence.num_tokens - 1)
-            for sequence in self.running
-        ]
-
-    def keep(self, row_indices: list[int]) -> None:
-        """Let the other rows leave."""
-        if len(row_indices) < len(self.running):
-            self.kv_cache.batch_select_indices(torch.tensor(row_indices))
-            self.running = [self.running[index] for index in row_indices]
+READ_S = 0.05  # of a turn, for small pieces of several prompts
 
 
 class Engine:
@@ -78,20 +43,37 @@ class Engine:
 
     Args:
         model: Used by the engine's thread alone, but for ``plan``.
-        max_waiting: Jobs that may wait; one more is a ``QueueFull``.
+        limits: What it may take on.
+        flush: Called after every turn, on the device thread.
+
+    Attributes:
+        batches: Whether requests are computed together; else they are one by one.
     """
 
-    def __init__(self, model: ModelFamily, *, max_waiting: int) -> None:
+    def __init__(
+        self, model: ModelFamily, limits: EngineLimits, flush: Callable[[], None] = lambda: None
+    ) -> None:
+        self.batches = is_batchable(model.new_kv_cache())
         self._model = model
-        self._max_waiting = max_waiting
-        self._waiting: deque[AnyJob] = deque()
+        self._limits = limits
+        self._flush = flush
+        self._waiting: list[AnyJob] = []
         self._changed = threading.Condition()
         self._is_closing = False
-        self._batch: Batch | None = None
-        self._turned_s = time.monotonic()
-        self._admitted_s = self._turned_s
-        self._mean_job_s = 1.0
         self._meter = EngineMeter()
+        self._reader = Reader(
+            model,
+            self._meter,
+            time.monotonic,
+            is_alone=lambda: not self._running.answers,
+            features=NoFeatures(),
+        )
+        kv_rows = KvRows() if self.batches else LoneRows(model.kv_bytes_per_token)
+        self._running = Running(model, kv_rows, self._meter)
+        self._readings: dict[AnyJob, Reading] = {}
+        self._departures = DeparturePace()
+        self._turned_s = time.monotonic()
+        self._kv_bytes = 0
 
     def submit(self, job: AnyJob) -> None:
         """Queue a job.
@@ -103,12 +85,13 @@ class Engine:
         with self._changed:
             if self._is_closing:
                 raise _stopping()
-            num_waiting = len(self._waiting)
-            if num_waiting >= max(self._max_waiting, 1):
-                wait_s = min(60, max(1, round(num_waiting * self._mean_job_s)))
+            num_waiting = sum(not waiting.is_cancelled for waiting in self._waiting)
+            if num_waiting >= max(self._limits.max_waiting, 1):
+                wait_s = self._departures.wait_s(num_waiting)
                 message = f"{num_waiting} requests are waiting already; try again in {wait_s} s"
                 raise QueueFull(message, retry_after_s=wait_s)
             self._waiting.append(job)
+            self._departures.begin(time.monotonic())
             self._changed.notify()
 
     def close(self) -> None:
@@ -119,16 +102,20 @@ class Engine:
 
     def has_turned_within(self, seconds: float) -> bool:
         """Whether the loop is idle or began a turn lately."""
-        is_idle = not (self._batch or self._waiting)
-        return is_idle or time.monotonic() - self._turned_s < seconds
+        return not self._has_work or time.monotonic() - self._turned_s < seconds
 
     def stats(self) -> EngineStats:
         """What was done so far; from any thread."""
         with self._changed:
             waiting = Counter(job.work_class for job in self._waiting)
-        batch = self._batch
-        running = Counter({batch.job.work_class: len(batch.running)} if batch else {})
-        return self._meter.stats(waiting, running)
+        running = self._running.num_by_class()
+        running.update(job.work_class for job in list(self._readings))
+        return self._meter.stats(
+            waiting,
+            running,
+            kv_bytes=self._kv_bytes,
+            max_kv_bytes=self._limits.max_kv_bytes,
+        )
 
     def run(self) -> None:
         """The device thread's main loop; returns after ``close``."""
@@ -136,175 +123,196 @@ class Engine:
             while not self._is_closing:
                 self._wait_for_work()
                 self._turn()
-        self._refuse_the_rest()
+                self._flush()
+            self._refuse_the_rest()
+            self._flush()
+
+    @property
+    def _has_work(self) -> bool:
+        return bool(self._running.answers or self._readings or self._waiting)
 
     def _wait_for_work(self) -> None:
         with self._changed:
-            while not (self._batch or self._waiting or self._is_closing):
+            while not (self._has_work or self._is_closing):
                 self._changed.wait()
 
     def _turn(self) -> None:
-        """One turn; what fails ends its own job and no other."""
-        self._turned_s = time.monotonic()
-        job = self._batch.job if self._batch else self._next_job()
-        if job is None:
-            return
-        if not self._step(job):
-            self._run_short(job)
-        if self._batch is None:
-            self._mean_job_s += 0.2 * (time.monotonic() - self._admitted_s - self._mean_job_s)
+        self._turned_s = began_s = time.monotonic()
+        self._drop_cancelled()
+        while self._read_one_piece() and time.monotonic() - began_s < READ_S:
+            self._drop_cancelled()
+        if self._running.answers and not self._is_closing:
+            self._decode()
+        self._kv_bytes = self._running.kv_bytes
 
-    def _step(self, job: AnyJob) -> bool:
-        """Admit the job, or advance its batch; false when the device ran out of memory."""
-        batch, self._batch = self._batch, None
+    def _drop_cancelled(self) -> None:
+        """Let go of what nobody waits for, and refuse what comes too late however it is done."""
+        now_s, pace_s = time.monotonic(), self._reader.pace.best_s
+        with self._changed:
+            late = [job for job in self._waiting if cannot_be_kept(job, now_s, pace_s)]
+            gone = [job for job in self._waiting if job.is_cancelled]
+            self._waiting = [job for job in self._waiting if job not in (*late, *gone)]
+        for job in late:
+            job.listener(RequestTimeout("the answer could not have come before its deadline"))
+        for job, reading in list(self._readings.items()):
+            if job.is_cancelled:
+                gone.append(job)
+                self._stop_reading(reading)
+        for answer in list(self._running.answers):
+            if answer.job.is_cancelled:
+                gone.append(answer.job)
+                self._running.remove(answer)
+        for _ in (*late, *gone):
+            self._count_departure()
+
+    def _read_one_piece(self) -> bool:
+        """Go on with the most urgent prompt; false when there is none that may be read."""
+        if self._is_closing or not (self._waiting or self._readings):
+            return False
+        with self._changed:
+            waiting = list(self._waiting)
+        job = next_work(list(self._readings), waiting, self._room(), time.monotonic())
+        if job is None:
+            return False
+        if not self._try_reading(job):
+            self._run_short(job)
+        return True
+
+    def _room(self) -> Room:
+        """What may be begun beside what is."""
+        if not (self._running.answers or self._readings):
+            return EMPTY
+        if not self.batches:
+            return FULL
+        per_token = self._model.kv_bytes_per_token
+        num_choices = self._running.num_choices + sum(job.num_choices for job in self._readings)
+        held = sum(job.num_kv_tokens * per_token for job in self._readings)
+        for answer in self._running.answers:
+            expected = answer.job.num_kv_tokens * per_token
+            held += max(expected, self._running.bytes_of(answer))
+        return self._limits.room(
+            num_choices=num_choices, kv_bytes=held, kv_bytes_per_token=per_token
+        )
+
+    def _try_reading(self, job: AnyJob) -> bool:
+        """Read a piece of a job's prompt; false when the device ran out of memory."""
+        reading = self._readings.get(job) or self._begin(job)
         try:
-            self._batch = self._advance(batch) if batch else self._begin(job)
-        except Stopped:
-            if not job.is_cancelled:
-                job.listener(_stopping())
+            self._reader.go_on(reading)
+            if reading.is_done:
+                self._stop_reading(reading)
+                self._finish_reading(reading)
         except ServiceError as exc:
-            job.listener(exc)
+            self._fail(job, exc)
         except Exception as exc:
             if is_out_of_memory(exc):
                 return False
-            logger.exception("%s: a step failed (server_error)", job.name)
-            job.listener(RunnerError("the engine failed on this request"))
+            logger.exception("%s: reading failed (server_error)", job.name)
+            self._fail(job, RunnerError("the engine failed on this request"))
         return True
+
+    def _begin(self, job: AnyJob) -> Reading:
+        with self._changed:
+            self._waiting.remove(job)
+        reading = self._readings[job] = self._reader.begin(job)
+        queue_s = reading.begun_s - job.submitted_s
+        if not job.is_second_try:
+            self._meter[job.work_class].queue_s.count(queue_s)
+            if isinstance(job, Job):
+                timings = Timings(queue_s=queue_s)
+                job.listener(TokenDelta(usage=Usage(job.prompt.tokens), timings=timings))
+        return reading
+
+    def _finish_reading(self, reading: Reading) -> None:
+        """Answer with what was read, or let the answer begin."""
+        job, outcome, now_s = reading.job, reading.outcome, time.monotonic()
+        self._meter.count_prompt(job.prompt.tokens, num_cached=reading.num_cached)
+        if isinstance(job, Job):
+            assert isinstance(outcome, ReadPrompt)
+            timings = Timings(
+                queue_s=reading.begun_s - job.submitted_s,
+                encode_s=reading.encoded_s - reading.begun_s,
+                prefill_s=now_s - reading.encoded_s,
+            )
+            answer = Answer(
+                job, reading.num_cached, outcome.next_position, timings, prefilled_s=now_s
+            )
+            self._count_departures(self._running.begin(answer, outcome))
+        else:
+            assert isinstance(outcome, list)
+            self._meter[job.work_class].first_token_s.count(now_s - job.submitted_s)
+            job.listener(outcome)
+            self._count_departure()
+
+    def _stop_reading(self, reading: Reading) -> None:
+        self._readings.pop(reading.job, None)
+        reading.pieces.close()
+
+    def _decode(self) -> None:
+        """One token for every running answer; what fails is everybody's."""
+        has_room = True
+        try:
+            self._count_departures(self._running.step())
+        except Exception as exc:
+            has_room = not is_out_of_memory(exc)
+            if has_room:
+                logger.exception("a step failed (server_error)")
+                for answer in list(self._running.answers):
+                    self._fail(answer.job, RunnerError("the engine failed on this request"))
+        if not has_room:
+            self._run_short(self._running.largest().job)
 
     def _run_short(self, job: AnyJob) -> None:
         """Begin a job again that has handed out nothing yet, once; else refuse it.
 
         The step's frames are gone by now, and with them the references to its tensors.
         """
+        self._leave(job)
         release(self._model.device)
         if not job.has_answered and not job.is_second_try:
             logger.warning("%s: out of memory, trying once more", job.name)
             job.is_second_try = True
             with self._changed:
-                self._waiting.appendleft(job)
+                self._waiting.append(job)
             return
         logger.warning("%s: out of memory, refused (out_of_memory)", job.name)
-        job.listener(
-            out_of_memory(
-                job.prompt.tokens,
-                num_choices=job.num_choices,
-                kv_bytes_per_token=self._model.kv_bytes_per_token,
-                device=self._model.device,
-            )
+        error = out_of_memory(
+            job.prompt.tokens,
+            num_choices=max(1, job.num_choices),
+            kv_bytes_per_token=self._model.kv_bytes_per_token,
+            device=self._model.device,
         )
+        job.listener(error)
+        self._count_departure()
 
-    def _next_job(self) -> AnyJob | None:
+    def _fail(self, job: AnyJob, error: ServiceError) -> None:
+        self._leave(job)
+        job.listener(error)
+        self._count_departure()
+
+    def _leave(self, job: AnyJob) -> None:
+        """Drop what was computed of a job."""
+        if job in self._readings:
+            self._stop_reading(self._readings[job])
+        for answer in list(self._running.answers):
+            if answer.job is job:
+                self._running.remove(answer)
+
+    def _count_departures(self, answers: list[Answer]) -> None:
+        for _ in answers:
+            self._count_departure()
+
+    def _count_departure(self) -> None:
         with self._changed:
-            return self._waiting.popleft() if self._waiting else None
+            self._departures.leave(time.monotonic(), is_last=not self._has_work)
 
     def _refuse_the_rest(self) -> None:
-        jobs: list[AnyJob] = [*([self._batch.job] if self._batch else []), *self._waiting]
-        self._batch = None
-        self._waiting.clear()
+        with self._changed:
+            jobs, self._waiting = self._waiting, []
+        jobs += [*self._readings, *(answer.job for answer in self._running.answers)]
         for job in jobs:
+            self._leave(job)
             job.listener(_stopping())
-
-    def _should_stop(self, job: AnyJob) -> bool:
-        return job.is_cancelled or self._is_closing
-
-    def _begin(self, job: AnyJob) -> Batch | None:
-        """Admit an answer, or judge from beginning to end: one step, for it draws no token."""
-        self._admitted_s = time.monotonic()
-        if self._should_stop(job):
-            raise Stopped
-        if isinstance(job, Job):
-            return self._admit(job)
-        self._judge(job)
-        return None
-
-    def _judge(self, job: JudgeJob) -> None:
-        """Encode the clip once, prefill what the questions share once, then each one's rest."""
-        answers = self._yes_no  # before any work: a tokenizer may have none
-        blocks = self._encode(job)
-        judgements = []
-        for logits in last_logits(self._model, job.prompts, blocks, partial(self._prefill, job)):
-            if self._should_stop(job):
-                raise Stopped
-            self._turned_s = time.monotonic()
-            judgements.append(answers.judgement(logits[0], known_mass=job.known_mass))
-        job.listener(judgements)
-
-    @cached_property
-    def _yes_no(self) -> YesNo:
-        return YesNo.of(self._model.tokenizer.backend_tokenizer)
-
-    def _encode(self, job: AnyJob) -> list[Tensor]:
-        """The visual tokens (T, D) of each of the job's media."""
-        return [
-            self._model.encode(visual, lambda: self._should_stop(job))
-            for visual in job.prompt.visuals
-        ]
-
-    def _admit(self, job: Job) -> Batch | None:
-        """Encode the job's media, prefill its prompt once, hand out the first tokens."""
-        began_s = self._admitted_s
-        timings = Timings(queue_s=began_s - job.submitted_s)
-        if not job.is_second_try:
-            job.listener(TokenDelta(usage=Usage(job.prompt.tokens), timings=timings))
-        blocks = self._encode(job)
-        encoded_s = time.monotonic()
-        embedded, kv_cache = self._model.embed(job.prompt, blocks), self._model.new_kv_cache()
-        logits = self._prefill(job, embedded, kv_cache)
-        prefilled_s = time.monotonic()
-        timings = replace(timings, encode_s=encoded_s - began_s, prefill_s=prefilled_s - encoded_s)
-        num_choices = job.num_choices
-        if num_choices > 1:
-            kv_cache.batch_repeat_interleave(num_choices)
-        first_position = embedded.next_position
-        batch = Batch(job, kv_cache, self._sequences(job), first_position, timings, prefilled_s)
-        return self._hand_out(batch, logits.expand(num_choices, -1))
-
-    def _prefill(self, job: AnyJob, embedded: Embedded, kv_cache: DynamicCache) -> Tensor:
-        """Logits (1, V) after the prompt, read in bounded stretches."""
-        chunk_size = PREFILL_CHUNK // 4 if job.is_second_try else PREFILL_CHUNK
-        first, *rest = embedded.split(chunk_size)
-        logits = self._model.prefill(first, kv_cache)
-        for stretch in rest:
-            if self._should_stop(job):
-                raise Stopped
-            logits = self._model.prefill(stretch, kv_cache)
-        return logits
-
-    def _sequences(self, job: Job) -> list[Sequence]:
-        sampling = job.request.sampling
-        tokenizer = self._model.tokenizer.backend_tokenizer
-        return [
-            Sequence(sampling, index, job.max_tokens, self._model.eos_token_ids, tokenizer)
-            for index in range(sampling.num_choices)
-        ]
-
-    def _advance(self, batch: Batch) -> Batch | None:
-        """One decode step for every running choice."""
-        if self._should_stop(batch.job):
-            raise Stopped
-        steps = torch.tensor(batch.last_tokens(), device=self._model.device)  # (B, 2): one copy
-        token_ids, positions = steps.unbind(dim=1)
-        logits = self._model.decode_step(token_ids, positions, batch.kv_cache)
-        return self._hand_out(batch, logits)
-
-    def _hand_out(self, batch: Batch, logits: Tensor) -> Batch | None:
-        """Draw a token for each row of the logits (B, V); ``None`` when all rows ended."""
-        deltas = [
-            sequence.advance(row) for sequence, row in zip(batch.running, logits, strict=True)
-        ]
-        batch.num_drawn += len(deltas)
-        going = [index for index, delta in enumerate(deltas) if delta.finish_reason is None]
-        if not going:
-            deltas[-1] = batch.closing(deltas[-1])
-        for delta in deltas:
-            if delta.text or delta.logprobs or delta.finish_reason:
-                batch.job.has_answered = True
-                batch.job.listener(delta)
-        if not going:
-            batch.job.listener(None)
-            return None
-        batch.keep(going)
-        return batch
 
 
 def _stopping() -> ShuttingDown:

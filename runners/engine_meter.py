@@ -71,6 +71,7 @@ class EngineMeter:
         running: Mapping[WorkClass, int],
         *,
         kv_bytes: int = 0,
+        max_kv_bytes: int = 0,
     ) -> EngineStats:
         """What was counted.
 
@@ -78,6 +79,7 @@ class EngineMeter:
             waiting: Requests that were not begun yet.
             running: Answers that are being written.
             kv_bytes: Memory of their keys and values.
+            max_kv_bytes: What it may be.
         """
         return EngineStats(
             classes={
@@ -90,4 +92,5 @@ class EngineMeter:
             encode_s=self.encode_s.histogram,
             prefill_s=self.prefill_s.histogram,
             kv_bytes=kv_bytes,
+            max_kv_bytes=max_kv_bytes,
         )

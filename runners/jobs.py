@@ -3,6 +3,7 @@
 Knows nothing of models. ``cancel`` is safe from any thread.
 """
 
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -13,6 +14,8 @@ from contracts.generation import GenerationRequest, TokenDelta
 from contracts.judging import Judgement
 from contracts.work_class import WorkClass
 from llava_custom import Prompt
+
+ANSWER_TOKENS = 256  # that an answer is expected to have, where more are allowed
 
 Listener = Callable[[TokenDelta | ServiceError | None], None]
 JudgeListener = Callable[[list[Judgement] | ServiceError], None]
@@ -50,12 +53,14 @@ class Job(Work):
     Attributes:
         max_tokens: Tokens each choice may have, the context considered.
         listener: Called on the device thread with each delta, then ``None``, or with one error.
+        num_prompt_tokens: Tokens to be read.
     """
 
     request: GenerationRequest
     prompt: Prompt
     max_tokens: int
     listener: Listener
+    num_prompt_tokens: int = field(init=False)
 
     @property
     def name(self) -> str:
@@ -68,9 +73,22 @@ class Job(Work):
         return self.request.work_class
 
     @property
+    def deadline_s(self) -> float:
+        """When nobody waits any more."""
+        return self.request.deadline_s
+
+    @property
     def num_choices(self) -> int:
         """Answers that keep keys and values of their own."""
         return self.request.sampling.num_choices
+
+    def __post_init__(self) -> None:
+        self.num_prompt_tokens = self.prompt.tokens.total
+
+    @property
+    def num_kv_tokens(self) -> int:
+        """Tokens that all choices will probably hold in the end."""
+        return self.num_choices * (self.num_prompt_tokens + min(self.max_tokens, ANSWER_TOKENS))
 
 
 @dataclass(slots=True, eq=False)
@@ -81,16 +99,32 @@ class JudgeJob(Work):
         prompts: One for each question.
         known_mass: Least likelihood of yes and no together for an answer to be known.
         listener: Called on the device thread once: with all judgements, or with an error.
+        deadline_s: When nobody waits any more, on the clock of ``time.monotonic``.
+        num_choices: Answers that it writes: none.
+        num_prompt_tokens: Tokens to be read, as of one question: the others add little.
     """
 
     prompts: tuple[Prompt, ...]
     known_mass: float
     listener: JudgeListener
+    deadline_s: float = math.inf
     name: str = field(default="judge", init=False)
     work_class: WorkClass = field(default="alert", init=False)
-    num_choices: int = field(default=1, init=False)
+    num_choices: int = field(default=0, init=False)
+    num_prompt_tokens: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.num_prompt_tokens = self.prompt.tokens.total
 
     @property
     def prompt(self) -> Prompt:
         """The longest one."""
         return max(self.prompts, key=lambda prompt: prompt.tokens.total)
+
+    @property
+    def num_kv_tokens(self) -> int:
+        """Tokens that are held at a time."""
+        return self.num_prompt_tokens
+
+
+AnyJob = Job | JudgeJob

@@ -4,7 +4,7 @@ Runs on the device thread. Knows nothing of queues or requests.
 """
 
 import copy
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 
@@ -21,7 +21,7 @@ from runners.family import ModelFamily
 
 SEEN = -1  # in the place of a visual's token
 
-Read = Callable[[Embedded, DynamicCache], Tensor]
+Read = Callable[[Embedded, DynamicCache], Generator[None, None, Tensor]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,22 +61,25 @@ class YesNo:
 
 def last_logits(
     model: ModelFamily, prompts: Sequence[Prompt], blocks: Sequence[Tensor], read: Read
-) -> Iterator[Tensor]:
-    """Logits (1, V) after each prompt, as if it were the only one.
+) -> Generator[None, None, list[Tensor]]:
+    """Logits (1, V) after each prompt, as if it were the only one; yields between pieces of work.
 
     Args:
         model: Whose prompts they are.
         prompts: Of the same media.
         blocks: Of these media, once.
-        read: Reads a stretch into a cache; logits (1, V) after it.
+        read: Reads a stretch into a cache, piece by piece; logits (1, V) after it.
     """
     num_shared = num_shared_tokens(prompts)
-    shared = model.new_kv_cache()
+    shared, found = model.new_kv_cache(), []
     for prompt in prompts:
         embedded = model.embed(prompt, blocks)
         if num_shared and not shared.get_seq_length():
-            read(embedded.stretch(0, num_shared), shared)
-        yield read(embedded.stretch(num_shared, len(embedded)), _fork(shared))
+            yield from read(embedded.stretch(0, num_shared), shared)
+        rest = embedded.stretch(num_shared, len(embedded))
+        found.append((yield from read(rest, _fork(shared))))
+        yield
+    return found
 
 
 def num_shared_tokens(prompts: Sequence[Prompt]) -> int:

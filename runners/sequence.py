@@ -52,13 +52,19 @@ class Sequence:
         self._sampler = TokenSampler(self.params, self.choice_index, self._end_ids, self.mask)
         self._text = GrowingText(self.tokenizer, self.params.stop)
 
-    def advance(self, logits: Tensor) -> TokenDelta:
+    @property
+    def is_greedy(self) -> bool:
+        """Whether the next token is the likeliest one, and nothing more is asked of it."""
+        return self._sampler.is_greedy
+
+    def advance(self, logits: Tensor, likeliest: int | None = None) -> TokenDelta:
         """Draw the next token and say what became certain by it.
 
         Args:
             logits: float32, shape (V,), after the tokens so far.
+            likeliest: Its greatest place, where it ``is_greedy`` and somebody has looked already.
         """
-        drawn = self._sampler.draw(logits)
+        drawn = self._sampler.draw(logits) if likeliest is None else DrawnToken(likeliest)
         self.last_token_id = drawn.token_id
         self.num_tokens += 1
         return self._delta(self._piece(drawn))

@@ -50,6 +50,17 @@ class TokenSampler:
         seed = secrets.randbits(63) if self.params.seed is None else self.params.seed
         self._generator = torch.Generator().manual_seed(_mix(seed, self.choice_index))
 
+    @property
+    def is_greedy(self) -> bool:
+        """Whether a draw is the likeliest token and no more, and leaves nothing to remember."""
+        params = self.params
+        has_penalty = (
+            params.frequency_penalty or params.presence_penalty or params.repetition_penalty != 1
+        )
+        if params.temperature or params.logprobs or has_penalty or params.logit_bias or self.mask:
+            return False
+        return self._counts.total() >= params.min_tokens
+
     def draw(self, logits: Tensor) -> DrawnToken:
         """Choose the next token.
 

@@ -8,7 +8,7 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import AsyncGenerator, Callable, Iterable
+from collections.abc import AsyncGenerator, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Literal, TypeVar
@@ -36,10 +36,13 @@ from contracts.generation import (
 from contracts.judging import Judgement, JudgeRequest
 from contracts.settings import Settings
 from llava_custom import LoadOptions, Prompt
-from llava_custom.device_memory import gpu_memory
+from llava_custom.device_memory import free_bytes, gpu_memory
+from llava_custom.kv_rows import is_batchable
 from runners.engine import Engine
 from runners.family import ModelFamily
+from runners.hand_over import HandOver
 from runners.jobs import Job, JudgeJob
+from runners.limits import EngineLimits
 from runners.loading import check_model, load_model
 
 logger = logging.getLogger(__name__)
@@ -66,6 +69,7 @@ class TransformersRunner:
         self._model: ModelFamily | None = None
         self._engine: Engine | None = None
         self._failure: str | None = None
+        self._hand_over = HandOver()
         self._planner = ThreadPoolExecutor(1, thread_name_prefix="planner")
         self._thread = threading.Thread(target=self._run, name="device", daemon=True)
         self._is_closing = threading.Event()
@@ -116,7 +120,8 @@ class TransformersRunner:
         prompt = await self._plan(model, request.messages)
         room = _room(prompt.tokens, model.context_length)
         items: asyncio.Queue[TokenDelta | ServiceError | None] = asyncio.Queue()
-        job = Job(request, prompt, min(request.sampling.max_tokens, room), _listener(items))
+        listener = self._hand_over.listener(items)
+        job = Job(request, prompt, min(request.sampling.max_tokens, room), listener)
         assert self._engine is not None  # set before the model is
         self._engine.submit(job)
         try:
@@ -134,7 +139,9 @@ class TransformersRunner:
         for prompt in prompts:
             _room(prompt.tokens, model.context_length)
         items: asyncio.Queue[list[Judgement] | ServiceError] = asyncio.Queue()
-        job = JudgeJob(tuple(prompts), self._settings.known_mass, _listener(items))
+        listener = self._hand_over.listener(items)
+        known_mass = self._settings.known_mass
+        job = JudgeJob(tuple(prompts), known_mass, listener, request.deadline_s)
         assert self._engine is not None  # set before the model is
         self._engine.submit(job)
         try:
@@ -151,6 +158,7 @@ class TransformersRunner:
             model.context_length,
             model.frame_policy,
             model.knows_video,
+            batches=is_batchable(model.new_kv_cache()),
         )
 
     def _loaded(self) -> ModelFamily:
@@ -183,7 +191,8 @@ class TransformersRunner:
         seconds = time.monotonic() - began_s
         table = model.report.table(name, context_length=context_length, seconds=seconds)
         logger.info("loaded\n%s", table)
-        self._engine = Engine(model, max_waiting=self._settings.max_queue)
+        limits = _limits(self._settings, model)
+        self._engine = Engine(model, limits, self._hand_over.flush)
         self._model = model
         if not self._is_closing.is_set():
             self._engine.run()
@@ -193,15 +202,10 @@ def _ask(request: JudgeRequest, question: str) -> tuple[ChatMessage, ...]:
     return (ChatMessage("user", (VideoPart(request.clip), TextPart(question))),)
 
 
-def _listener(items: "asyncio.Queue[Item]") -> Callable[[Item], None]:
-    """Hand items from the device thread to the event loop that listens."""
-    loop = asyncio.get_running_loop()
-
-    def hand_over(item: Item) -> None:
-        if not loop.is_closed():
-            loop.call_soon_threadsafe(items.put_nowait, item)
-
-    return hand_over
+def _limits(settings: Settings, model: ModelFamily) -> EngineLimits:
+    """What the engine may take on, with what is free now that the model is loaded."""
+    kv_bytes = settings.kv_cache_mb * 1_000_000 or free_bytes(model.device) // 2
+    return EngineLimits(settings.max_queue, settings.max_batch, kv_bytes)
 
 
 async def _next_before(deadline_s: float, items: "asyncio.Queue[Item]") -> Item:

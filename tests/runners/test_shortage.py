@@ -19,8 +19,10 @@ from contracts.chat import ChatMessage, TextPart
 from contracts.errors import OutOfMemory, RunnerError, ServiceError
 from contracts.generation import GenerationRequest, PromptTokens, SamplingParams, TokenDelta
 from llava_custom import Embedded, LoadOptions, VisionLanguageModel, load_checkpoint
+from llava_custom.kv_rows import RowStep
 from runners.engine import Engine
 from runners.jobs import Job
+from runners.limits import EngineLimits
 from runners.shortage import out_of_memory
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -53,7 +55,9 @@ class Crowded:
         self._fill("prefill")
         return self.model.prefill(embedded, kv_cache)
 
-    def decode_step(self, token_ids: Tensor, positions: Tensor, kv_cache: DynamicCache) -> Tensor:
+    def decode_step(
+        self, token_ids: Tensor, positions: Tensor, kv_cache: DynamicCache | RowStep
+    ) -> Tensor:
         self._fill("decode_step")
         return self.model.decode_step(token_ids, positions, kv_cache)
 
@@ -71,7 +75,7 @@ def model() -> VisionLanguageModel:
 
 @contextmanager
 def running(model: Crowded) -> Iterator[Engine]:
-    engine = Engine(model, max_waiting=4)
+    engine = Engine(model, EngineLimits(max_waiting=4))
     thread = threading.Thread(target=engine.run)
     thread.start()
     try:

@@ -1,10 +1,15 @@
 """Questions that share a prefix are judged as if each were the only one, in every family."""
 
+from collections.abc import Generator
+
 import pytest
 import torch
 from tokenizers import Tokenizer, models
+from torch import Tensor
+from transformers import DynamicCache
 
 from contracts.errors import RunnerError
+from llava_custom import Embedded
 from runners.hub.model import HubModel
 from runners.judging import YesNo, last_logits, num_shared_tokens
 from tests.runners.hub.families import Family
@@ -20,13 +25,28 @@ QUESTIONS = (
 WHOLE = 1 << 20  # tokens
 
 
+def finished(pieces: Generator[None, None, list[Tensor]]) -> list[Tensor]:
+    """What pieces of work return in the end."""
+    while True:
+        try:
+            next(pieces)
+        except StopIteration as done:
+            found: list[Tensor] = done.value
+            return found
+
+
 def test_what_is_shared_changes_no_likelihood(family: Family, model: HubModel) -> None:
     messages = [user(clip(), question) for question in QUESTIONS]
     alone = [logits_of(model, embedded(model, message), WHOLE)[0] for message in messages]
     prompts = [model.plan((message,)) for message in messages]
     assert num_shared_tokens(prompts) > sum(visual.num_tokens for visual in prompts[0].visuals)
     blocks = [model.encode(visual, lambda: False) for visual in prompts[0].visuals]
-    together = list(last_logits(model, prompts, blocks, model.prefill))
+
+    def read(stretch: Embedded, kv_cache: DynamicCache) -> Generator[None, None, Tensor]:
+        yield
+        return model.prefill(stretch, kv_cache)
+
+    together = finished(last_logits(model, prompts, blocks, read))
     for one, other in zip(together, alone, strict=True):
         torch.testing.assert_close(one.softmax(-1), other.softmax(-1), atol=1e-4, rtol=0)
     torch.testing.assert_close(together[0], together[2])

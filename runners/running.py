@@ -1,0 +1,223 @@
+"""The answers that are being written: one decode step for all their choices.
+
+Runs on the device thread. Knows nothing of what waits. Whatever fails is an exception for all, or
+the matter of one answer alone: see ``Running.step``.
+"""
+
+import logging
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import torch
+from torch import Tensor
+
+from contracts.errors import RunnerError, ServiceError
+from contracts.generation import Timings, TokenDelta, Usage
+from contracts.work_class import WorkClass
+from llava_custom.kv_rows import KvRows
+from runners.engine_meter import EngineMeter
+from runners.family import ModelFamily
+from runners.jobs import Job
+from runners.lone_rows import LoneRows
+from runners.reading import ReadPrompt
+from runners.sequence import Sequence as Tokens
+
+logger = logging.getLogger(__name__)
+
+FIRST_ROOM = 64  # tokens that a new row has room for at least, or as many as it may write
+
+
+@dataclass(slots=True, eq=False)
+class Answer:
+    """All choices of a job, from the first token to the last.
+
+    Attributes:
+        num_cached: Tokens of the prompt that were not computed again.
+        next_position: Where the first token stands.
+        timings: Of what came before.
+        prefilled_s: When the prompt was read.
+        num_drawn: Tokens of all choices.
+        rows: Of the choices that still run.
+    """
+
+    job: Job
+    num_cached: int
+    next_position: int
+    timings: Timings
+    prefilled_s: float
+    num_drawn: int = 0
+    rows: list[int] = field(default_factory=list)
+
+    def closing(self, delta: TokenDelta) -> TokenDelta:
+        """The request's last delta, with what it used and took."""
+        usage = Usage(self.job.prompt.tokens, self.num_cached, self.num_drawn)
+        generate_s = time.monotonic() - self.prefilled_s
+        return replace(delta, usage=usage, timings=replace(self.timings, generate_s=generate_s))
+
+
+@dataclass(slots=True, eq=False)
+class Choice:
+    """One row of the batch.
+
+    Attributes:
+        drawn_s: When its last token was drawn.
+    """
+
+    answer: Answer
+    tokens: Tokens
+    drawn_s: float
+
+    @property
+    def last_token(self) -> tuple[int, int]:
+        """The token that was drawn last, and where it stands."""
+        return self.tokens.last_token_id, self.answer.next_position + self.tokens.num_tokens - 1
+
+
+class Running:
+    """The batch.
+
+    Args:
+        model: Computes.
+        kv_rows: Empty.
+        meter: Told of every token.
+    """
+
+    def __init__(self, model: ModelFamily, kv_rows: KvRows | LoneRows, meter: EngineMeter) -> None:
+        self.answers: list[Answer] = []
+        self._model = model
+        self._kv_rows = kv_rows
+        self._meter = meter
+        self._choices: dict[int, Choice] = {}
+
+    @property
+    def num_choices(self) -> int:
+        """Rows of the batch."""
+        return len(self._choices)
+
+    @property
+    def kv_bytes(self) -> int:
+        """Memory of keys and values."""
+        return self._kv_rows.num_bytes(self._kv_rows.order)
+
+    def num_by_class(self) -> Counter[WorkClass]:
+        """Rows by class."""
+        return Counter(choice.answer.job.work_class for choice in self._choices.copy().values())
+
+    def begin(self, answer: Answer, read: ReadPrompt) -> list[Answer]:
+        """Let an answer join, and draw its first tokens; the answers that ended by it."""
+        job = answer.job
+        sequences = self._sequences(job)
+        rows = self._kv_rows.add(
+            read.kv_cache, num_rows=len(sequences), room=min(job.max_tokens, FIRST_ROOM)
+        )
+        answer.rows = list(rows)
+        self.answers.append(answer)
+        choices = [Choice(answer, tokens, answer.prefilled_s) for tokens in sequences]
+        self._choices.update(zip(rows, choices, strict=True))
+        meter = self._meter[job.work_class]
+        meter.first_token_s.count(time.monotonic() - job.submitted_s)
+        logits = read.logits.expand(len(rows), -1)
+        return self._hand_out(rows, logits, _likeliest(choices, logits))
+
+    def step(self) -> list[Answer]:
+        """One more token of every choice; the answers that ended by it.
+
+        Raises:
+            Exception: The step failed, for all of them; out of memory, it can be taken again.
+        """
+        step = self._kv_rows.next_step()
+        rows = self._kv_rows.order
+        last_tokens = [self._choices[row].last_token for row in rows]
+        steps = torch.tensor(last_tokens, device=self._model.device)  # (B, 2): one copy
+        token_ids, positions = steps.unbind(dim=1)
+        logits = self._model.decode_step(token_ids, positions, step)
+        choices = [self._choices[row] for row in rows]
+        likeliest = _likeliest(choices, logits)  # waits for the device: what fails, fails here
+        self._kv_rows.commit()
+        return self._hand_out(rows, logits, likeliest)
+
+    def remove(self, answer: Answer) -> None:
+        """Let an answer leave, whatever is left of it."""
+        self._leave(answer.rows)
+        answer.rows = []
+        self.answers.remove(answer)
+
+    def largest(self) -> Answer:
+        """The answer that holds most memory, the youngest of them."""
+        return max(reversed(self.answers), key=self.bytes_of)
+
+    def bytes_of(self, answer: Answer) -> int:
+        """Memory of an answer's keys and values."""
+        return self._kv_rows.num_bytes(answer.rows)
+
+    def _sequences(self, job: Job) -> list[Tokens]:
+        sampling = job.request.sampling
+        tokenizer = self._model.tokenizer.backend_tokenizer
+        return [
+            Tokens(sampling, index, job.max_tokens, self._model.eos_token_ids, tokenizer)
+            for index in range(sampling.num_choices)
+        ]
+
+    def _hand_out(
+        self, rows: Sequence[int], logits: Tensor, likeliest: Sequence[int | None]
+    ) -> list[Answer]:
+        """Draw a token for each row of the logits (B, V), and say what became certain."""
+        choices = [self._choices[row] for row in rows]
+        now_s = time.monotonic()
+        over: list[int] = []
+        failed: dict[Answer, ServiceError] = {}
+        for row, choice, token_id, scores in zip(rows, choices, likeliest, logits, strict=True):
+            try:
+                delta = choice.tokens.advance(scores, token_id)
+            except Exception:
+                logger.exception("%s: drawing failed (server_error)", choice.answer.job.name)
+                failed[choice.answer] = RunnerError("the engine failed on this request")
+                continue
+            self._count(choice, now_s)
+            if delta.finish_reason is not None:
+                over.append(row)
+                choice.answer.rows.remove(row)
+            self._say(choice.answer, delta)
+        self._leave(over)
+        for answer, error in failed.items():
+            self.remove(answer)
+            answer.job.listener(error)
+        ended = [answer for answer in self.answers if not answer.rows]
+        self.answers = [answer for answer in self.answers if answer.rows]
+        return [*ended, *failed]
+
+    def _say(self, answer: Answer, delta: TokenDelta) -> None:
+        if not answer.rows:
+            delta = answer.closing(delta)
+        if delta.text or delta.logprobs or delta.finish_reason:
+            answer.job.has_answered = True
+            answer.job.listener(delta)
+        if not answer.rows:
+            answer.job.listener(None)
+
+    def _count(self, choice: Choice, now_s: float) -> None:
+        choice.answer.num_drawn += 1
+        meter = self._meter[choice.answer.job.work_class]
+        meter.num_generated += 1
+        if choice.tokens.num_tokens > 1:
+            meter.token_s.count(now_s - choice.drawn_s)
+        choice.drawn_s = now_s
+
+    def _leave(self, rows: Sequence[int]) -> None:
+        for row in rows:
+            del self._choices[row]
+        if rows:
+            self._kv_rows.remove(rows)
+
+
+def _likeliest(choices: Sequence[Choice], logits: Tensor) -> list[int | None]:
+    """The likeliest token of each row that is greedy; one look at the logits (B, V) for all."""
+    if not any(choice.tokens.is_greedy for choice in choices):
+        return [None] * len(choices)
+    token_ids = logits.argmax(dim=-1).tolist()
+    return [
+        token_id if choice.tokens.is_greedy else None
+        for choice, token_id in zip(choices, token_ids, strict=True)
+    ]
