@@ -4,7 +4,7 @@ Everything that can be refused without reading media is refused here.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from pydantic import ValidationError
@@ -14,6 +14,7 @@ from api.drafts import Draft, check_counts
 from api.messages import MessageRules, draft_of, unknown_part_names
 from api.model_names import check_model
 from api.problems import request_error
+from api.response_formats import asked_form_of
 from api.wire_schemas import WireSchema
 from contracts.errors import (
     ConflictingParameters,
@@ -78,14 +79,15 @@ def read_chat(value: object, rules: ChatRules, settings: Settings) -> ChatReques
         raise request_error(exc) from exc
     _check_features(body)
     sampling = sampling_of(body, rules, settings)
+    asked_form = asked_form_of(body)
     draft = draft_of(body, rules.messages, settings)
     check_counts(draft, settings)
     return ChatRequest(
         draft,
-        sampling,
+        replace(sampling, form=asked_form.form),
         is_streamed=bool(body.stream),
         has_usage_chunk=bool(body.stream_options and body.stream_options.include_usage),
-        ignored=tuple(_ignored_names(body)),
+        ignored=(*_ignored_names(body), *asked_form.ignored),
     )
 
 
@@ -152,11 +154,6 @@ def _check_features(body: ChatBody) -> None:
         )
     if any(modality != "text" for modality in body.modalities or ()):
         raise UnsupportedValue('modalities: expected ["text"]', param="modalities")
-    if body.response_format is not None and body.response_format.type != "text":
-        raise UnsupportedValue(
-            "response_format.type: expected text, others are not supported yet",
-            param="response_format.type",
-        )
 
 
 def _ignored_names(body: ChatBody) -> Iterator[str]:
@@ -165,6 +162,7 @@ def _ignored_names(body: ChatBody) -> Iterator[str]:
     inner: Mapping[str, WireSchema | None] = {
         "stream_options": body.stream_options,
         "response_format": body.response_format,
+        "response_format.json_schema": body.response_format and body.response_format.json_schema,
         "media_io_kwargs": body.media_io_kwargs,
         "media_io_kwargs.video": body.media_io_kwargs and body.media_io_kwargs.video,
         "mm_processor_kwargs": body.mm_processor_kwargs,

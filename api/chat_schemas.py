@@ -35,6 +35,8 @@ Stop = Annotated[
     Field(max_length=16),
     BeforeValidator(_as_list, json_schema_input_type=StopText | list[StopText]),
 ]
+FormName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+ChoiceText = Annotated[str, Field(min_length=1)]
 Bias = Annotated[float, Field(ge=-100, le=100)]
 LogitBias = Annotated[
     dict[int, Bias],
@@ -52,10 +54,30 @@ class StreamOptions(WireSchema):
     include_usage: bool | None = False
 
 
-class ResponseFormat(WireSchema):
-    """The form of the answer; only text so far."""
+class JsonSchemaFormat(WireSchema):
+    """A JSON Schema that the answer keeps to."""
 
-    type: str
+    name: FormName
+    schema_: dict[str, object] = Field(alias="schema", description="At most 64 KiB")
+    strict: bool | None = Field(
+        default=False, description="Whether keywords that are not enforced are refused, not ignored"
+    )
+    description: object = Field(default=None, description=NO_EFFECT)
+
+
+class ResponseFormat(WireSchema):
+    """The form of the answer."""
+
+    type: str = Field(description="text, json_object or json_schema")
+    json_schema: JsonSchemaFormat | None = Field(default=None, description="With type json_schema")
+
+
+class StructuredOutputs(WireSchema):
+    """Another spelling of forms, vLLM's, for those that are not JSON."""
+
+    choice: Annotated[list[ChoiceText], Field(min_length=1, max_length=1024)] | None = Field(
+        default=None, description="The answer is one of these texts; 64 KiB in all"
+    )
 
 
 def _all_or_some(num_frames: int) -> int:
@@ -120,6 +142,7 @@ class ChatBody(WireSchema):
     stream: bool | None = False
     stream_options: StreamOptions | None = Field(default=None, description="Only with stream true")
     response_format: ResponseFormat | None = None
+    structured_outputs: StructuredOutputs | None = None
     media_io_kwargs: MediaIoKwargs | None = None
     mm_processor_kwargs: ProcessorKwargs | None = None
     modalities: list[str] | None = Field(default=None, max_length=16, description='["text"]')

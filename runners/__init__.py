@@ -5,6 +5,7 @@
 
 from typing import TYPE_CHECKING
 
+from contracts.answer_forms import ChoiceForm, JsonForm
 from contracts.generation import SamplingParams
 from contracts.media import FrameSampling
 
@@ -22,9 +23,11 @@ if TYPE_CHECKING:
 
 __all__ = [
     "LLM",
+    "ChoiceForm",
     "CompletionOutput",
     "FrameSampling",
     "Frames",
+    "JsonForm",
     "Message",
     "Prompt",
     "PromptError",

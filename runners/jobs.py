@@ -14,6 +14,8 @@ from contracts.generation import GenerationRequest, TokenDelta
 from contracts.judging import Judgement
 from contracts.work_class import WorkClass
 from llava_custom import Prompt
+from runners.grammars import Grammar
+from runners.token_masks import TokenMask
 
 ANSWER_TOKENS = 256  # that an answer is expected to have, where more are allowed
 
@@ -53,6 +55,7 @@ class Job(Work):
     Attributes:
         max_tokens: Tokens each choice may have, the context considered.
         listener: Called on the device thread with each delta, then ``None``, or with one error.
+        grammar: Of the form that the answers must have, if they must.
         num_prompt_tokens: Tokens to be read.
     """
 
@@ -60,6 +63,7 @@ class Job(Work):
     prompt: Prompt
     max_tokens: int
     listener: Listener
+    grammar: Grammar | None = None
     num_prompt_tokens: int = field(init=False)
 
     @property
@@ -89,6 +93,10 @@ class Job(Work):
     def num_kv_tokens(self) -> int:
         """Tokens that all choices will probably hold in the end."""
         return self.num_choices * (self.num_prompt_tokens + min(self.max_tokens, ANSWER_TOKENS))
+
+    def new_mask(self) -> TokenMask | None:
+        """What one of its answers may draw, from the first token on; ``None`` is everything."""
+        return None if self.grammar is None else self.grammar.new_mask()
 
 
 @dataclass(slots=True, eq=False)

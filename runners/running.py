@@ -154,9 +154,9 @@ class Running:
 
     def _sequences(self, job: Job) -> list[Tokens]:
         sampling = job.request.sampling
-        tokenizer = self._model.tokenizer.backend_tokenizer
+        tokenizer, end_ids = self._model.tokenizer.backend_tokenizer, self._model.eos_token_ids
         return [
-            Tokens(sampling, index, job.max_tokens, self._model.eos_token_ids, tokenizer)
+            Tokens(sampling, index, job.max_tokens, end_ids, tokenizer, job.new_mask())
             for index in range(sampling.num_choices)
         ]
 
@@ -171,6 +171,9 @@ class Running:
         for row, choice, token_id, scores in zip(rows, choices, likeliest, logits, strict=True):
             try:
                 delta = choice.tokens.advance(scores, token_id)
+            except ServiceError as exc:  # its form became too complex
+                failed[choice.answer] = exc
+                continue
             except Exception:
                 logger.exception("%s: drawing failed (server_error)", choice.answer.job.name)
                 failed[choice.answer] = RunnerError("the engine failed on this request")

@@ -15,6 +15,7 @@ from typing import Literal, TypeVar
 
 import torch
 
+from contracts.answer_forms import AnswerForm
 from contracts.chat import ChatMessage, TextPart, VideoPart
 from contracts.engine_stats import EngineStats
 from contracts.errors import (
@@ -40,6 +41,7 @@ from llava_custom.device_memory import free_bytes, gpu_memory
 from llava_custom.kv_rows import is_batchable
 from runners.engine import Engine
 from runners.family import ModelFamily
+from runners.grammars import Grammar, GrammarCompiler
 from runners.hand_over import HandOver
 from runners.jobs import Job, JudgeJob
 from runners.limits import EngineLimits
@@ -71,6 +73,8 @@ class TransformersRunner:
         self._failure: str | None = None
         self._hand_over = HandOver()
         self._planner = ThreadPoolExecutor(1, thread_name_prefix="planner")
+        self._compiler: GrammarCompiler | None = None
+        self._compiling = ThreadPoolExecutor(1, thread_name_prefix="grammars")
         self._thread = threading.Thread(target=self._run, name="device", daemon=True)
         self._is_closing = threading.Event()
 
@@ -102,7 +106,8 @@ class TransformersRunner:
             self._engine.close()
         if self._thread.is_alive():
             await asyncio.to_thread(self._thread.join, JOIN_S)
-        self._planner.shutdown(wait=False, cancel_futures=True)
+        for executor in (self._planner, self._compiling):
+            executor.shutdown(wait=False, cancel_futures=True)
 
     def stats(self) -> EngineStats:
         """What the engine did so far."""
@@ -119,9 +124,10 @@ class TransformersRunner:
         _check_token_ids(request.sampling, model.vocab_size)
         prompt = await self._plan(model, request.messages)
         room = _room(prompt.tokens, model.context_length)
+        max_tokens = min(request.sampling.max_tokens, room)
+        grammar = await self._grammar(request.sampling.form)
         items: asyncio.Queue[TokenDelta | ServiceError | None] = asyncio.Queue()
-        listener = self._hand_over.listener(items)
-        job = Job(request, prompt, min(request.sampling.max_tokens, room), listener)
+        job = Job(request, prompt, max_tokens, self._hand_over.listener(items), grammar)
         assert self._engine is not None  # set before the model is
         self._engine.submit(job)
         try:
@@ -174,6 +180,14 @@ class TransformersRunner:
         """Plan on one thread of its own: a million characters must not hold up the event loop."""
         return await asyncio.get_running_loop().run_in_executor(self._planner, model.plan, messages)
 
+    async def _grammar(self, form: AnswerForm | None) -> Grammar | None:
+        """Compile on a thread of its own, beside the event loop, the planner and the device."""
+        if form is None:
+            return None
+        assert self._compiler is not None  # set before the model is
+        compile_form = self._compiler.compile
+        return await asyncio.get_running_loop().run_in_executor(self._compiling, compile_form, form)
+
     def _run(self) -> None:
         """The device thread: load, then compute until closed."""
         began_s = time.monotonic()
@@ -193,6 +207,9 @@ class TransformersRunner:
         logger.info("loaded\n%s", table)
         limits = _limits(self._settings, model)
         self._engine = Engine(model, limits, self._hand_over.flush)
+        self._compiler = GrammarCompiler(
+            model.tokenizer, vocab_size=model.vocab_size, eos_token_ids=model.eos_token_ids
+        )
         self._model = model
         if not self._is_closing.is_set():
             self._engine.run()

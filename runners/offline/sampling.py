@@ -7,7 +7,10 @@ from pydantic import ValidationError
 
 from api.chat_request import OPENAI_RULES, sampling_of
 from api.chat_schemas import ChatBody
+from api.json_text import parse_json
 from api.problems import request_error
+from api.response_formats import asked_form_of
+from contracts.answer_forms import AnswerForm, ChoiceForm, JsonForm
 from contracts.errors import RequestError
 from contracts.generation import SamplingParams
 from contracts.settings import Settings
@@ -43,9 +46,24 @@ def _checked(sampling: SamplingParams, at: str, settings: Settings) -> SamplingP
     wishes |= {"logit_bias": dict(sampling.logit_bias), "stop": list(sampling.stop)}
     wishes |= {"stop_token_ids": list(sampling.stop_token_ids), "messages": [ANY_MESSAGE]}
     try:
-        asked = sampling_of(ChatBody.model_validate(wishes), OPENAI_RULES, settings)
+        body = ChatBody.model_validate(wishes | _wished_form(sampling.form))
+        asked = sampling_of(body, OPENAI_RULES, settings)
+        form = asked_form_of(body).form
     except ValidationError as exc:
         raise PromptError(f"{at}.{request_error(exc).message}") from exc
     except RequestError as exc:
         raise PromptError(f"{at}.{exc.message}") from exc
-    return replace(asked, num_choices=sampling.num_choices)
+    return replace(asked, num_choices=sampling.num_choices, form=form)
+
+
+def _wished_form(form: AnswerForm | None) -> dict[str, object]:
+    """The form as the chat API asks for it; keywords that are not enforced are refused."""
+    match form:
+        case JsonForm():
+            schema = parse_json(form.schema, param="form.schema")
+            described = {"name": form.name, "schema": schema, "strict": True}
+            return {"response_format": {"type": "json_schema", "json_schema": described}}
+        case ChoiceForm():
+            return {"structured_outputs": {"choice": list(form.choices)}}
+        case None:
+            return {}

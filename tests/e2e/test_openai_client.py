@@ -2,11 +2,12 @@
 
 import base64
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import openai
 import pytest
 from openai import OpenAI
+from pydantic import BaseModel, Field
 
 pytestmark = pytest.mark.e2e
 
@@ -53,6 +54,29 @@ def test_a_clip_is_answered_and_accounted_for(client: OpenAI, files: Path) -> No
     assert details.video_tokens == 8 * 6 * 7
     total = details.text_tokens + details.image_tokens + details.video_tokens
     assert total == reply.usage.prompt_tokens
+
+
+class Sight(BaseModel):
+    colour: Literal["red", "green", "blue"]
+    shapes: list[Literal["circle", "square"]] = Field(min_length=1, max_length=2)
+    count: int = Field(ge=1, le=9)
+    note: Annotated[str, Field(max_length=8)] | None
+
+
+def test_an_answer_is_of_the_form_that_was_asked_for(client: OpenAI, files: Path) -> None:
+    content: Any = [video_part(files / "left.mp4"), {"type": "text", "text": "What do you see?"}]
+    reply = client.chat.completions.parse(
+        model="lookout-demo",
+        messages=[{"role": "user", "content": content}],
+        response_format=Sight,
+        max_tokens=200,
+        n=3,
+        seed=2,
+    )
+    for choice in reply.choices:
+        assert choice.message.parsed is not None
+    label = asked(client, "Busy?", extra_body={"structured_outputs": {"choice": ["yes", "busy"]}})
+    assert label.choices[0].message.content in ("yes", "busy")
 
 
 def test_the_stream_says_what_the_answer_says(client: OpenAI, files: Path) -> None:

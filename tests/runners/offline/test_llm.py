@@ -1,5 +1,6 @@
 """``LLM`` with the demo model: files and pixels in, answers out."""
 
+import json
 import os
 import re
 import signal
@@ -21,8 +22,10 @@ from demo.files import read_frames
 from demo.serving import ROOT
 from runners import (
     LLM,
+    ChoiceForm,
     Frames,
     FrameSampling,
+    JsonForm,
     Message,
     Prompt,
     PromptError,
@@ -92,6 +95,21 @@ def test_a_picture_in_memory_is_seen_as_in_its_file(llm: LLM, files: Path) -> No
     first, *others = outputs
     assert first.outputs[0].logprobs
     assert all(other.outputs == first.outputs for other in others)
+
+
+def test_answers_may_have_a_form(llm: LLM) -> None:
+    one = {"type": "object", "properties": {"n": {"type": "integer", "maximum": 9}}}
+    schema = JsonForm(json.dumps(one | {"required": ["n"]}))
+    wishes = [replace(SHORT, form=schema), replace(SHORT, form=ChoiceForm(("cat", "dog")))]
+    first, second = llm.generate(["Hello!", "Hello!"], wishes, progress=False)
+    assert first.text.startswith("{")
+    assert second.text in ("cat", "dog")
+
+
+@pytest.mark.parametrize("schema", ["{", "[]", '{"not": {}}'])
+def test_a_form_that_cannot_be_is_refused(llm: LLM, schema: str) -> None:
+    with pytest.raises(PromptError, match=r"^sampling"):
+        llm.generate("Hello!", replace(SHORT, form=JsonForm(schema)), progress=False)
 
 
 def test_each_prompt_may_have_its_own_sampling(llm: LLM) -> None:
