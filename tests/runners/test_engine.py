@@ -1,11 +1,6 @@
 """Many requests at once: each is answered as if it were alone, joins at once and leaves at once."""
 
-import queue
-import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 
@@ -15,15 +10,14 @@ from torch import Tensor
 from transformers import DynamicCache
 
 from contracts.chat import ChatMessage, ImagePart, TextPart, VideoPart
-from contracts.errors import QueueFull, RequestTimeout, ServiceError
-from contracts.generation import GenerationRequest, SamplingParams, TokenDelta
+from contracts.errors import QueueFull, RequestTimeout
+from contracts.generation import SamplingParams
 from contracts.media import Clip, Frame, Picture
 from llava_custom import Embedded, LoadOptions, VisionLanguageModel, load_checkpoint
 from llava_custom.kv_rows import RowStep, capacity_for
 from runners.engine import Engine
-from runners.family import ModelFamily
-from runners.jobs import Job
 from runners.limits import EngineLimits
+from tests.runners.engine_room import Asked, one_by_one, turning
 from tests.runners.test_shortage import Crowded
 
 GOLDEN = Path(__file__).resolve().parents[3] / "shared" / "golden"
@@ -38,48 +32,6 @@ def model(request: pytest.FixtureRequest) -> VisionLanguageModel:
 @pytest.fixture(scope="module")
 def llava_video() -> VisionLanguageModel:
     return load_checkpoint(str(GOLDEN / "llava_video_tiny"), LoadOptions())
-
-
-@dataclass(eq=False)
-class Asked:
-    """A request, and what came of it."""
-
-    messages: tuple[ChatMessage, ...]
-    sampling: SamplingParams
-    items: "queue.Queue[TokenDelta | ServiceError | None]" = field(default_factory=queue.Queue)
-    job: Job = field(init=False)
-
-    def submit(self, engine: Engine, model: ModelFamily, *, wait_s: float = 60) -> None:
-        request = GenerationRequest("test", self.messages, self.sampling, time.monotonic() + wait_s)
-        prompt = model.plan(self.messages)
-        self.job = Job(request, prompt, self.sampling.max_tokens, self.items.put)
-        engine.submit(self.job)
-
-    def answers(self) -> list[str]:
-        """The text of each choice, once all is said.
-
-        Raises:
-            ServiceError: The engine's.
-        """
-        texts = [""] * self.sampling.num_choices
-        while (item := self.items.get(timeout=60)) is not None:
-            if isinstance(item, ServiceError):
-                raise item
-            texts[item.choice_index] += item.text
-        return texts
-
-
-@contextmanager
-def turning(model: ModelFamily, limits: EngineLimits | None = None) -> Iterator[Engine]:
-    engine = Engine(model, limits or EngineLimits(max_waiting=64))
-    thread = threading.Thread(target=engine.run)
-    thread.start()
-    try:
-        yield engine
-    finally:
-        engine.close()
-        thread.join(30)
-        assert not thread.is_alive()
 
 
 def clip(random: Random, num_frames: int) -> Clip:
@@ -119,16 +71,6 @@ def some_sampling(random: Random) -> SamplingParams:
 
 def some_requests(random: Random, number: int) -> list[Asked]:
     return [Asked(some_messages(random), some_sampling(random)) for _ in range(number)]
-
-
-def one_by_one(model: ModelFamily, asked: Sequence[Asked]) -> list[list[str]]:
-    found = []
-    with turning(model) as engine:
-        for one in asked:
-            alone = Asked(one.messages, one.sampling)
-            alone.submit(engine, model)
-            found.append(alone.answers())
-    return found
 
 
 @pytest.mark.parametrize("seed", range(2))
