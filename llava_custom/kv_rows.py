@@ -95,10 +95,12 @@ class KvRows:
     def next_step(self) -> "RowStep":
         """A step in which every row writes one token; there must be rows."""
         full = [row for row in self._rows.values() if row.length == row.slab.capacity]
-        for row in full:
-            self._slab(capacity_for(row.length + 1)).take(row)
-        if full:
-            self._sort()
+        try:
+            for row in full:
+                self._slab(capacity_for(row.length + 1)).take(row)
+        finally:
+            if full:
+                self._sort()
         return RowStep(self._shapes, self._slabs)
 
     def commit(self) -> None:

@@ -147,3 +147,15 @@ def test_layers_of_another_kind_are_not_batched(network: Network) -> None:
     assert is_batchable(kv_cache)
     kv_cache.layers[0] = object()
     assert not is_batchable(kv_cache)
+
+
+def test_a_row_that_there_is_no_memory_for_leaves_the_others_as_they_were(
+    network: Network,
+) -> None:
+    kv_rows, text = KvRows(), [1, 2, 3]
+    kv_cache = network.read(text)[0]
+    rows = kv_rows.add(kv_cache)
+    with pytest.raises(RuntimeError, match="can't allocate"):
+        kv_rows.add(kv_cache, num_rows=2, room=1 << 50)
+    assert kv_rows.order == rows
+    assert_close(network.step(kv_rows, [9])[0], network.read([*text, 9])[1])

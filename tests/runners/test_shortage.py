@@ -24,6 +24,7 @@ from runners.engine import Engine
 from runners.jobs import Job
 from runners.limits import EngineLimits
 from runners.shortage import out_of_memory
+from tests.runners.engine_room import Asked, one_by_one, turning
 
 ROOT = Path(__file__).resolve().parents[2]
 GOLDEN = ROOT.parent / "shared" / "golden" / "llava_video_tiny"
@@ -155,6 +156,30 @@ def test_an_answer_of_which_nothing_was_shown_begins_again(model: VisionLanguage
     assert crowded.calls[:3] == ["prefill", "decode_step", "prefill"]
     assert deltas[-1].usage is not None
     assert deltas[-1].usage.completion == 6
+
+
+def test_the_largest_answer_makes_room_for_the_others(
+    model: VisionLanguageModel,
+) -> None:
+    sampling = SamplingParams(max_tokens=40, min_tokens=40, logprobs=True)
+    small = (ChatMessage("user", (TextPart("a"),)),)
+    large = (ChatMessage("user", (TextPart("a b c d e f g h " * 40),)),)
+    expected = one_by_one(model, [Asked(small, sampling)] * 2)
+    asked = [Asked(small, sampling), Asked(large, sampling), Asked(small, sampling)]
+
+    class Filling(Crowded):
+        def _fill(self, step: str) -> None:
+            super()._fill(step)
+            if self.calls.count("decode_step") == 20:
+                self._failures["decode_step"] = 1
+
+    crowded = Filling(model)
+    with turning(crowded) as engine:
+        for one in asked:
+            one.submit(engine, crowded)
+        with pytest.raises(OutOfMemory):
+            asked[1].answers()
+        assert [asked[0].answers(), asked[2].answers()] == expected
 
 
 def test_another_failure_stays_a_fault_of_ours(model: VisionLanguageModel) -> None:
