@@ -49,9 +49,16 @@ class Settings(BaseModel):
         default=("model", "default", "google/gemma-3-4b-it", "llava-hf/llava-1.5-7b-hf"),
         description="Other names that requests may use, comma-separated",
     )
-    runner: Literal["transformers", "openai"] = Field(
+    runner: Literal["transformers", "vllm", "openai"] = Field(
         default="transformers",
         description="What runs the model; openai: a server that speaks OpenAI's API",
+    )
+    tensor_parallel: int = Field(
+        default=1, ge=1, description="GPUs that vllm splits the weights' matrices over"
+    )
+    vllm_args: Mapping[str, object] = Field(
+        default={},
+        description='More arguments of vLLM\'s engine, JSON: {"max_model_len": 8192}',
     )
     openai_url: str = Field(
         default="",
@@ -263,6 +270,11 @@ class Settings(BaseModel):
         if isinstance(text, str):
             return tuple(part.strip() for part in text.split(",") if part.strip())
         return text
+
+    @field_validator("vllm_args", mode="before")
+    @classmethod
+    def _parse_arguments(cls, text: object) -> object:
+        return _parse_json(text) if isinstance(text, str) else text
 
     @field_validator("openai_key")
     @classmethod

@@ -1,10 +1,13 @@
 """Counts an answer while its deltas pass, for runners whose engine does not count itself."""
 
 import time
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from dataclasses import dataclass, field
 
 from contracts.generation import TokenDelta
 from contracts.work_class import WorkClass
+from runners.deadline import within
 from runners.engine_meter import EngineMeter
 
 
@@ -44,3 +47,21 @@ class AnswerMeter:
         """Count so many of this answer in all, never fewer than before."""
         self.meter[self.work_class].num_generated += max(0, num_tokens - self._num_counted)
         self._num_counted = max(self._num_counted, num_tokens)
+
+
+async def counted(
+    deltas: AsyncGenerator[TokenDelta, None], meter: AnswerMeter, *, deadline_s: float
+) -> AsyncGenerator[TokenDelta, None]:
+    """The deltas, each counted, while there is time; closes them in any case.
+
+    Raises:
+        RequestTimeout: The deadline, on ``time.monotonic``, passed.
+    """
+    async with aclosing(deltas):
+        while True:
+            async with within(deadline_s):
+                delta = await anext(deltas, None)
+            if delta is None:
+                return
+            meter.see(delta)
+            yield delta

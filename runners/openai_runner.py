@@ -24,8 +24,9 @@ from contracts.generation import (
 from contracts.judging import Judgement, JudgeRequest
 from contracts.media import FramePolicy
 from contracts.settings import DEMO_MODEL, Settings
-from runners.answer_meter import AnswerMeter
+from runners.answer_meter import AnswerMeter, counted
 from runners.deadline import within
+from runners.places import Places
 from runners.remote.answer import GrowingAnswer
 from runners.remote.connection import ServerConnection
 from runners.remote.conversation import ClipForm, ConversationWriter, Json
@@ -33,7 +34,6 @@ from runners.remote.estimate import estimated_tokens, prompt_tokens
 from runners.remote.judging import RemoteJudge
 from runners.remote.parameters import sampling_fields
 from runners.remote.pictures import JpegEncoder
-from runners.remote.places import Places
 from runners.remote.refusal import Refusal
 from runners.remote.server_model import ServerModel
 from runners.remote.watch import ServerWatch
@@ -108,13 +108,9 @@ class OpenAIRunner:
     async def generate(self, request: GenerationRequest) -> AsyncGenerator[TokenDelta, None]:
         """Stream the answer; see ``ModelRunner``."""
         meter = AnswerMeter(self._places.meter, request.work_class)
-        async with aclosing(self._answer(request)) as deltas:
-            while True:
-                async with within(request.deadline_s):
-                    delta = await anext(deltas, None)
-                if delta is None:
-                    return
-                meter.see(delta)
+        deltas = counted(self._answer(request), meter, deadline_s=request.deadline_s)
+        async with aclosing(deltas):
+            async for delta in deltas:
                 yield delta
 
     async def judge(self, request: JudgeRequest) -> list[Judgement]:

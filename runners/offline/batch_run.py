@@ -29,6 +29,10 @@ SHAPING = (
     "max_frames",
     "max_new_tokens",
     "usage_details",
+    "runner",
+    "openai_clips",
+    "openai_frame_px",
+    "openai_jpeg_quality",
 )
 
 

@@ -10,12 +10,14 @@ from collections.abc import Callable, Sequence
 
 from contracts.generation import Judging
 from contracts.judging import Judgement
+from runners.answer_words import UNKNOWN
+from runners.places import Places
 from runners.remote.connection import ServerConnection
 from runners.remote.conversation import Json, text_part
-from runners.remote.places import Places
 from runners.remote.refusal import Refusal
 from runners.remote.wire import WireAnswer, WireToken, WireUsage
-from runners.remote.yes_no import UNKNOWN, judgement_of, judgement_of_text
+from runners.remote.yes_no import judgement_of, judgement_of_text
+from runners.side_by_side import side_by_side
 
 AT_ONCE = 8  # of one judgement, so that one camera with many rules leaves room for others
 NUMS_LIKELIEST = (20, 5)  # alternatives to a token: what most servers give, and what some do
@@ -65,13 +67,7 @@ class RemoteJudge:
             async with some, self._places.taken("alert"):
                 return await self._ask(_question(name, clip, question), count)
 
-        tasks = [asyncio.create_task(ask(question)) for question in questions]
-        try:
-            return list(await asyncio.gather(*tasks))
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.wait(tasks)
+        return await side_by_side(map(ask, questions))
 
     async def _ask(self, body: Json, count: CountUsage) -> Judgement:
         if self.judging == "likelihood":

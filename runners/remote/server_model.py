@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 from typing import Literal
 
 from contracts.errors import ModelUnavailable
+from runners.model_root import model_root
 from runners.remote.wire import WireModel
 
 ServerKind = Literal["lookout", "vllm", "other"]
@@ -28,9 +28,8 @@ class ServerModel:
 
     @property
     def root(self) -> str:
-        """A hub id as it is; of a path its last name."""
-        is_id = self.name.count("/") <= 1 and not self.name.startswith((".", "/"))
-        return self.name if is_id else PurePosixPath(self.name).name
+        """Its name without a path of the server's machine."""
+        return model_root(self.name)
 
     @property
     def server_limits_answers(self) -> bool:

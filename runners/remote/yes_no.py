@@ -5,11 +5,10 @@ import re
 from collections.abc import Callable, Iterable
 
 from contracts.judging import Judgement
-from runners.answer_words import BLANKS, NO, YES
+from runners.answer_words import BLANKS, NO, UNKNOWN, YES, weighed
 from runners.remote.wire import WireAlternative, WireToken
 
 FIRST_WORD = re.compile(r"[^\w]*(\w+)")
-UNKNOWN = Judgement(0.5, known=False)
 
 
 def judgement_of(first: WireToken, *, known_mass: float) -> Judgement:
@@ -26,9 +25,7 @@ def judgement_of(first: WireToken, *, known_mass: float) -> Judgement:
     yes, no = _mass(told, YES, _is_word), _mass(told, NO, _is_word)
     if not yes + no:
         yes, no = _mass(told, YES, _begins_only(NO)), _mass(told, NO, _begins_only(YES))
-    if not yes + no:
-        return UNKNOWN
-    return Judgement(p_yes=yes / (yes + no), known=yes + no >= known_mass)
+    return weighed(yes, no, known_mass=known_mass)
 
 
 def judgement_of_text(text: str) -> Judgement:

@@ -46,6 +46,7 @@ def test_every_setting_has_a_variable_a_default_and_a_sentence(field: str) -> No
         ("VLM_DATA_DIR", "/srv/lookout", "data_dir", Path("/srv/lookout")),
         ("VLM_SINKS", SINKS, "sinks", {"ops": NotifyTarget(WebhookSink("https://a/", "key"))}),
         ("VLM_DEFAULT_NOTIFY", "[]", "default_notify", ()),
+        ("VLM_VLLM_ARGS", '{"seed": 1}', "vllm_args", {"seed": 1}),
         (
             "VLM_DEFAULT_NOTIFY",
             '[{"apprise": "ntfy://a", "on": ["end"]}]',

@@ -1,4 +1,4 @@
-"""How many requests are with the server at a time, and how many may wait for that.
+"""How many requests are with an engine at a time, and how many may wait for that.
 
 First come, first served, and counted by class. Belongs to one event loop.
 """
