@@ -15,6 +15,7 @@ from contracts.errors import RunnerError
 from llava_custom.embedded import Embedded
 from llava_custom.kv_rows import RowStep
 from llava_custom.memory import kv_bytes_per_token
+from llava_custom.packing import last_indices, masked_attention, pack, packed_masks
 from llava_custom.placement import input_device
 from llava_custom.prompt import Prompt, Visual
 from llava_custom.row_attention import reading
@@ -56,6 +57,12 @@ class LanguageModel:
         ]
         return Embedded.in_order(torch.cat(parts)[None])
 
+    def blank_block(self, visual: Visual) -> Tensor:
+        """Stands where nobody reads, in the place of a visual's tokens; takes no memory."""
+        weight: Tensor = self._decoder.embed_tokens.weight
+        blank = torch.zeros(1, 1, dtype=weight.dtype, device=self.device)
+        return blank.expand(visual.num_tokens, self.hidden_size)
+
     def _embed_ids(self, token_ids: tuple[int, ...]) -> Tensor:
         ids = torch.tensor(token_ids, dtype=torch.int64, device=self.device)
         embeds: Tensor = self._decoder.embed_tokens(ids)
@@ -69,6 +76,20 @@ class LanguageModel:
     def prefill(self, embedded: Embedded, kv_cache: DynamicCache) -> Tensor:
         """Read a stretch of a prompt; float32 logits (B, V) of its last position."""
         return self.logits(self.hidden_states(embedded.inputs_embeds, kv_cache)[:, -1])
+
+    @torch.inference_mode()
+    def prefill_packed(self, rests: Sequence[Embedded], kv_cache: DynamicCache) -> Tensor:
+        """Read continuations that do not see each other; float32 logits (K, V) after each."""
+        packed = pack(rests)
+        with masked_attention(self._decoder.config):
+            hidden = self._decoder(
+                inputs_embeds=packed.inputs_embeds,
+                attention_mask=packed_masks(rests, kv_cache, self.device),
+                position_ids=packed.positions.to(self.device),
+                past_key_values=kv_cache,
+                use_cache=True,
+            ).last_hidden_state
+        return self.logits(hidden[0, last_indices(rests)])
 
     @torch.inference_mode()
     def decode_step(

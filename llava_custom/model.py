@@ -119,6 +119,10 @@ class VisionLanguageModel:
         """
         return self.language.embed(prompt, blocks)
 
+    def blank_block(self, visual: Visual) -> Tensor:
+        """A block for a visual whose tokens are not read, since a cache has them."""
+        return self.language.blank_block(visual)
+
     def new_kv_cache(self) -> DynamicCache:
         """An empty cache of keys and values for one batch."""
         return self.language.new_kv_cache()
@@ -134,6 +138,18 @@ class VisionLanguageModel:
             float32 logits of the last position, shape (1, V).
         """
         return self.language.prefill(embedded, kv_cache)
+
+    def prefill_packed(self, rests: Sequence[Embedded], kv_cache: DynamicCache) -> Tensor:
+        """Read several continuations of what the cache holds, none of which sees another.
+
+        Args:
+            rests: Text, each of at least one token.
+            kv_cache: Extended by all of them; of no use any more.
+
+        Returns:
+            float32 logits after each, shape (K, V).
+        """
+        return self.language.prefill_packed(rests, kv_cache)
 
     def decode_step(
         self, token_ids: Tensor, positions: Tensor, kv_cache: DynamicCache | RowStep

@@ -1,8 +1,10 @@
 """A tokenised conversation, with pictures and clips standing between the text."""
 
 import hashlib
+from collections.abc import Hashable
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import accumulate
 from typing import Literal
 
 import numpy as np
@@ -29,6 +31,11 @@ class Visual:
     pictures: tuple[U8, ...]
     tiling: Tiling | None = None
     is_padded: bool = False
+
+    @property
+    def identity(self) -> Hashable:
+        """Equal for visuals that are the same tokens at the same places; reads all pixels."""
+        return (self.kind, self.num_tokens, self.digests, self.tiling, self.is_padded)
 
     @cached_property
     def digests(self) -> tuple[bytes, ...]:
@@ -58,6 +65,21 @@ class Prompt:
         """Compute every visual's digests, which are kept; safe from any thread."""
         for visual in self.visuals:
             _ = visual.digests
+
+    def num_visuals_within(self, num_tokens: int) -> int:
+        """How many visuals are among so many first tokens with all of theirs."""
+        ends = accumulate(
+            segment.num_tokens if isinstance(segment, Visual) else len(segment)
+            for segment in self.segments
+        )
+        pairs = zip(self.segments, ends, strict=True)
+        return sum(isinstance(one, Visual) and end <= num_tokens for one, end in pairs)
+
+    def text_behind(self, num_tokens: int) -> tuple[int, ...] | None:
+        """The ids behind so many tokens; ``None`` where a visual is behind, or just before."""
+        last = self.segments[-1] if self.segments else ()
+        start = num_tokens - (self.tokens.total - len(last)) if isinstance(last, tuple) else 0
+        return last[start:] if start > 0 and isinstance(last, tuple) else None
 
     @property
     def tokens(self) -> PromptTokens:

@@ -48,12 +48,20 @@ class ModelFamily(Protocol):
         """The prompt as the language model reads it, with a block for each of its media."""
         ...
 
+    def blank_block(self, visual: Visual) -> Tensor:
+        """Stands in the place of a visual's block where nobody reads."""
+        ...
+
     def new_kv_cache(self) -> DynamicCache:
         """An empty cache of keys and values."""
         ...
 
     def prefill(self, embedded: Embedded, kv_cache: DynamicCache) -> Tensor:
         """Append a stretch of a prompt to the cache; float32 logits (1, V) after it."""
+        ...
+
+    def prefill_packed(self, rests: Sequence[Embedded], kv_cache: DynamicCache) -> Tensor:
+        """Read several continuations that do not see each other; float32 logits (K, V)."""
         ...
 
     def decode_step(

@@ -3,7 +3,7 @@
 Letters: ``B`` batch, ``T`` tokens, ``D`` hidden size, ``V`` vocabulary.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -12,6 +12,7 @@ from transformers import DynamicCache
 
 from llava_custom import Embedded, Prompt, Visual
 from llava_custom.kv_rows import RowStep
+from llava_custom.packing import last_indices, masked_attention, pack, packed_masks
 from llava_custom.placement import input_device
 from llava_custom.row_attention import reading
 
@@ -47,6 +48,17 @@ class Decoder:
         embeds: Tensor = self._decoder.embed_tokens(ids)
         return embeds
 
+    def blank_block(self, visual: Visual) -> Tensor:
+        """Stands where nobody reads, in the place of a visual's tokens; takes no memory."""
+        blank = self.embed_ids((0,)).new_zeros(1, 1)
+        return blank.expand(visual.num_tokens, self.block_width)
+
+    @property
+    def block_width(self) -> int:
+        """Numbers of a visual's token."""
+        width: int = self.config.hidden_size
+        return width
+
     def new_kv_cache(self) -> DynamicCache:
         """An empty cache of keys and values for one batch."""
         return DynamicCache(config=self.config)
@@ -57,7 +69,20 @@ class Decoder:
         hidden = self._read(
             embedded.inputs_embeds, embedded.positions[:, None], kv_cache, arguments
         )
-        return self._logits(hidden)
+        return self._logits(hidden[:, -1])
+
+    def prefill_packed(self, rests: Sequence[Embedded], kv_cache: DynamicCache) -> Tensor:
+        """Read continuations of text that do not see each other; float32 logits (K, V)."""
+        packed = pack(rests)
+        masks = packed_masks(rests, kv_cache, self.device)
+        with masked_attention(self.config):
+            hidden = self._read(
+                packed.inputs_embeds,
+                packed.positions[:, None],
+                kv_cache,
+                {"attention_mask": masks},
+            )
+        return self._logits(hidden[0, last_indices(rests)])
 
     def decode_step(
         self, token_ids: Tensor, positions: Tensor, kv_cache: DynamicCache | RowStep
@@ -65,7 +90,7 @@ class Decoder:
         """Read one token (B,) at its position (B,) in each row; float32 logits (B, V)."""
         embeds = self._decoder.embed_tokens(token_ids[:, None])
         with reading(self.config, kv_cache):
-            return self._logits(self._read(embeds, positions[None, :, None], kv_cache, {}))
+            return self._logits(self._read(embeds, positions[None, :, None], kv_cache, {})[:, -1])
 
     def arguments(self, embedded: Embedded, kv_cache: DynamicCache) -> Mapping[str, Any]:
         """What the decoder takes beside embeddings and positions."""
@@ -82,7 +107,7 @@ class Decoder:
         kv_cache: DynamicCache | RowStep,
         arguments: Mapping[str, Any],
     ) -> Tensor:
-        """The decoder's output at the last position, (B, D)."""
+        """The decoder's output, (B, T, D)."""
         hidden: Tensor = self._decoder(
             inputs_embeds=inputs_embeds,
             position_ids=self.position_ids(positions.to(self.device)),
@@ -90,7 +115,7 @@ class Decoder:
             use_cache=True,
             **arguments,
         ).last_hidden_state
-        return hidden[:, -1]
+        return hidden
 
     def _logits(self, hidden: Tensor) -> Tensor:
         scores: Tensor = self._head(hidden)

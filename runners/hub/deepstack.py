@@ -38,6 +38,10 @@ class DeepEmbedded(Embedded):
 class DeepstackDecoder(MropeDecoder):
     """A decoder whose first layers get visual features; a visual's block is (T, (1 + L) * D)."""
 
+    def __init__(self, network: Any, decoder: Any) -> None:  # noqa: ANN401 - untyped there
+        super().__init__(network, decoder)
+        self._num_features = len(network.config.vision_config.deepstack_visual_indexes)
+
     def embed(self, prompt: Prompt, blocks: Iterable[Tensor]) -> Embedded:
         """Put embedded text and the visuals' blocks together, by layer."""
         blocks = list(blocks)
@@ -55,6 +59,11 @@ class DeepstackDecoder(MropeDecoder):
                 deepstack[:, at : at + length] = features.transpose(0, 1)  # (T, L, D) -> (L, T, D)
             at += length
         return DeepEmbedded(inputs.inputs_embeds, prompt_positions(prompt), deepstack)
+
+    @property
+    def block_width(self) -> int:
+        """Numbers of a visual's token: for the input, then for each of the first layers."""
+        return super().block_width * (1 + self._num_features)
 
     def arguments(self, embedded: Embedded, kv_cache: DynamicCache) -> Mapping[str, Any]:
         """The features of each layer; text gets zeros, which change nothing."""

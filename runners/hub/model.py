@@ -85,6 +85,10 @@ class HubModel:
         """The prompt as the language model reads it; see ``ModelFamily``."""
         return self._decoder.embed(prompt, blocks)
 
+    def blank_block(self, visual: Visual) -> Tensor:
+        """Stands in the place of a visual's block where nobody reads."""
+        return self._decoder.blank_block(visual)
+
     def new_kv_cache(self) -> DynamicCache:
         """An empty cache of keys and values for one batch."""
         return self._decoder.new_kv_cache()
@@ -93,6 +97,11 @@ class HubModel:
     def prefill(self, embedded: Embedded, kv_cache: DynamicCache) -> Tensor:
         """Read a stretch of a prompt; float32 logits (1, V) after it."""
         return self._decoder.prefill(embedded, kv_cache)
+
+    @torch.inference_mode()
+    def prefill_packed(self, rests: Sequence[Embedded], kv_cache: DynamicCache) -> Tensor:
+        """Read several continuations that do not see each other; float32 logits (K, V)."""
+        return self._decoder.prefill_packed(rests, kv_cache)
 
     @torch.inference_mode()
     def decode_step(

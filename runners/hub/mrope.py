@@ -6,7 +6,7 @@ goes on behind the longer of its sides.
 Source: ``get_rope_index`` in transformers 5.23 models/qwen2_vl and models/qwen2_5_vl.
 """
 
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, replace
 
 import torch
@@ -18,7 +18,7 @@ from runners.hub.decoder import Decoder
 NUM_AXES = 3
 
 
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class GridVisual(Visual):
     """A picture or a clip whose tokens stand on a grid.
 
@@ -29,6 +29,11 @@ class GridVisual(Visual):
 
     grid_thw: tuple[int, int, int]
     positions_per_step: float = 1.0
+
+    @property
+    def identity(self) -> Hashable:
+        """Equal for visuals that are the same tokens at the same positions."""
+        return (super().identity, self.grid_thw, self.positions_per_step)
 
     @property
     def positions(self) -> Tensor:

@@ -3,7 +3,7 @@
 Source: transformers 5.23 models/smolvlm.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
@@ -70,6 +70,11 @@ class CropVisual(Visual):
     index: int
     crops: Crops
     is_split: bool
+
+    @property
+    def identity(self) -> Hashable:
+        """Equal for the same crops of equal pictures."""
+        return (super().identity, self.index, self.is_split)
 
     @property
     def digests(self) -> tuple[bytes, ...]:

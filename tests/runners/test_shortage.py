@@ -49,6 +49,7 @@ class Crowded:
         self.report = model.report
         self.plan, self.encoding = model.plan, model.encoding
         self.encode, self.embed = model.encode, model.embed
+        self.blank_block, self.prefill_packed = model.blank_block, model.prefill_packed
         self.new_kv_cache = model.new_kv_cache
         self._failures = failures
 
