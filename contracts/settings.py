@@ -100,6 +100,17 @@ class Settings(BaseModel):
     vision_chunk: int = Field(
         default=16, ge=1, le=1024, description="Pictures the vision tower takes at once"
     )
+    vision_cache_mb: int = Field(
+        default=256,
+        ge=0,
+        description="Device memory for what the vision tower saw lately, MB; 0: sees all again",
+    )
+    prefix_cache_mb: int = Field(
+        default=512,
+        ge=0,
+        description="Device memory for keys and values of prompts that were read lately, MB;"
+        " 0: reads all again",
+    )
     decoder: Literal["pyav", "decord"] = Field(
         default="pyav", description="Library that decodes videos"
     )

@@ -76,10 +76,18 @@ class Prompt:
         return sum(isinstance(one, Visual) and end <= num_tokens for one, end in pairs)
 
     def text_behind(self, num_tokens: int) -> tuple[int, ...] | None:
-        """The ids behind so many tokens; ``None`` where a visual is behind, or just before."""
-        last = self.segments[-1] if self.segments else ()
-        start = num_tokens - (self.tokens.total - len(last)) if isinstance(last, tuple) else 0
-        return last[start:] if start > 0 and isinstance(last, tuple) else None
+        """The ids behind so many tokens; ``None`` where a visual is behind."""
+        last = self.segments[-1]
+        if isinstance(last, Visual):
+            return None
+        start = num_tokens - (self.tokens.total - len(last))
+        return last[start:] if start >= 0 else None
+
+    @property
+    def num_tokens_ahead(self) -> int:
+        """Tokens of text before the first visual; all where there is none."""
+        first = self.segments[0]
+        return 0 if isinstance(first, Visual) else len(first)
 
     @property
     def tokens(self) -> PromptTokens:

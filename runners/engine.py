@@ -13,6 +13,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 
 import torch
 
@@ -20,8 +21,8 @@ from contracts.engine_stats import EngineStats
 from contracts.errors import QueueFull, RequestTimeout, RunnerError, ServiceError, ShuttingDown
 from contracts.generation import Timings, TokenDelta, Usage
 from llava_custom.device_memory import is_out_of_memory, release
-from llava_custom.encoding import NoFeatures
 from llava_custom.kv_rows import KvRows, is_batchable
+from runners.caches import Caches
 from runners.engine_meter import EngineMeter
 from runners.family import ModelFamily
 from runners.jobs import AnyJob, Job
@@ -45,13 +46,18 @@ class Engine:
         model: Used by the engine's thread alone, but for ``plan``.
         limits: What it may take on.
         flush: Called after every turn, on the device thread.
+        caches: Of this model.
 
     Attributes:
         batches: Whether requests are computed together; else they are one by one.
     """
 
     def __init__(
-        self, model: ModelFamily, limits: EngineLimits, flush: Callable[[], None] = lambda: None
+        self,
+        model: ModelFamily,
+        limits: EngineLimits,
+        flush: Callable[[], None] = lambda: None,
+        caches: Caches | None = None,
     ) -> None:
         self.batches = is_batchable(model.new_kv_cache())
         self._model = model
@@ -61,12 +67,13 @@ class Engine:
         self._changed = threading.Condition()
         self._is_closing = False
         self._meter = EngineMeter()
+        self._caches = caches or Caches()
         self._reader = Reader(
             model,
             self._meter,
             time.monotonic,
             is_alone=lambda: not self._running.answers,
-            features=NoFeatures(),
+            caches=self._caches,
         )
         kv_rows = KvRows() if self.batches else LoneRows(model.kv_bytes_per_token)
         self._running = Running(model, kv_rows, self._meter)
@@ -110,12 +117,14 @@ class Engine:
             waiting = Counter(job.work_class for job in self._waiting)
         running = self._running.num_by_class()
         running.update(job.work_class for job in list(self._readings))
-        return self._meter.stats(
+        stats = self._meter.stats(
             waiting,
             running,
             kv_bytes=self._kv_bytes,
             max_kv_bytes=self._limits.max_kv_bytes,
         )
+        features, prefixes = self._caches.features.stats, self._caches.prefixes.stats
+        return replace(stats, vision_cache=features, prefix_cache=prefixes)
 
     def run(self) -> None:
         """The device thread's main loop; returns after ``close``."""
@@ -268,6 +277,7 @@ class Engine:
         The step's frames are gone by now, and with them the references to its tensors.
         """
         self._leave(job)
+        self._caches.clear()
         release(self._model.device)
         if not job.has_answered and not job.is_second_try:
             logger.warning("%s: out of memory, trying once more", job.name)

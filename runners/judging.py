@@ -1,11 +1,11 @@
-"""Yes/no questions on one prompt's beginning: read it once, then the rest of each question.
+"""Yes/no questions on one prompt's beginning: what their rests say when they are read together.
 
 Runs on the device thread. Knows nothing of queues or requests.
 """
 
 import copy
-from collections.abc import Callable, Generator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from itertools import takewhile
 
 import torch
@@ -21,7 +21,7 @@ from runners.family import ModelFamily
 
 SEEN = -1  # in the place of a visual's token
 
-Read = Callable[[Embedded, DynamicCache], Generator[None, None, Tensor]]
+PASS_TOKENS = 512  # of all questions in one pass
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,26 +60,34 @@ class YesNo:
 
 
 def last_logits(
-    model: ModelFamily, prompts: Sequence[Prompt], blocks: Sequence[Tensor], read: Read
-) -> Generator[None, None, list[Tensor]]:
-    """Logits (1, V) after each prompt, as if it were the only one; yields between pieces of work.
+    model: ModelFamily, rests: Sequence[tuple[int, ...]], position: int, kv_cache: DynamicCache
+) -> list[Tensor]:
+    """Logits (1, V) after each of some prompts, as if it were the only one, in one pass.
 
     Args:
         model: Whose prompts they are.
-        prompts: Of the same media.
-        blocks: Of these media, once.
-        read: Reads a stretch into a cache, piece by piece; logits (1, V) after it.
+        rests: Token ids of each behind what they share.
+        position: Where those begin.
+        kv_cache: Of what they share; not modified.
     """
-    num_shared = num_shared_tokens(prompts)
-    shared, found = model.new_kv_cache(), []
-    for prompt in prompts:
-        embedded = model.embed(prompt, blocks)
-        if num_shared and not shared.get_seq_length():
-            yield from read(embedded.stretch(0, num_shared), shared)
-        rest = embedded.stretch(num_shared, len(embedded))
-        found.append((yield from read(rest, _fork(shared))))
-        yield
-    return found
+    embedded = [_text_at(model, rest, position) for rest in rests]
+    return list(model.prefill_packed(embedded, _fork(kv_cache)).split(1))
+
+
+def in_passes(rests: Sequence[tuple[int, ...]]) -> Iterator[list[tuple[int, ...]]]:
+    """The rests in order, as many at a time as one pass takes; at least one."""
+    group: list[tuple[int, ...]] = []
+    for rest in rests:
+        if group and sum(map(len, group)) + len(rest) > PASS_TOKENS:
+            yield group
+            group = []
+        group.append(rest)
+    yield group
+
+
+def _text_at(model: ModelFamily, token_ids: tuple[int, ...], position: int) -> Embedded:
+    text = model.embed(Prompt((token_ids,)), [])
+    return replace(text, positions=text.positions + position)
 
 
 def num_shared_tokens(prompts: Sequence[Prompt]) -> int:

@@ -5,9 +5,9 @@ it returns is what was read. Closing it ends the work. Runs on the device thread
 queues.
 """
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property, partial
+from functools import cached_property
 from typing import TypeVar
 
 import torch
@@ -15,12 +15,12 @@ from torch import Tensor
 from transformers import DynamicCache
 
 from contracts.judging import Judgement
-from llava_custom import Embedded
-from llava_custom.encoding import FeatureCache
+from llava_custom import Embedded, Prompt
+from runners.caches import Caches
 from runners.engine_meter import EngineMeter
 from runners.family import ModelFamily
 from runners.jobs import AnyJob, Job, JudgeJob
-from runners.judging import YesNo, last_logits
+from runners.judging import YesNo, in_passes, last_logits, num_shared_tokens
 from runners.pace import ReadingPace
 
 PREFILL_CHUNK = 2048  # tokens read at a time when nobody else would wait
@@ -44,6 +44,21 @@ class ReadPrompt:
     logits: Tensor
     kv_cache: DynamicCache
     next_position: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BegunPrompt:
+    """A prompt of which nothing was read yet that had to be.
+
+    Attributes:
+        embedded: All of it.
+        kv_cache: Keys and values of what is known.
+        num_known: How many tokens those are, from the beginning.
+    """
+
+    embedded: Embedded
+    kv_cache: DynamicCache
+    num_known: int
 
 
 @dataclass(slots=True, eq=False)
@@ -81,7 +96,7 @@ class Reader:
         meter: Told how long pictures and stretches took.
         clock: Seconds, monotonic.
         is_alone: Whether no answer is running that a long piece would hold up.
-        features: Of pictures that were seen before.
+        caches: Of what was seen and read before.
     """
 
     def __init__(
@@ -90,13 +105,13 @@ class Reader:
         meter: EngineMeter,
         clock: Callable[[], float],
         is_alone: Callable[[], bool],
-        features: FeatureCache,
+        caches: Caches,
     ) -> None:
         self._model = model
         self._meter = meter
         self._clock = clock
         self._is_alone = is_alone
-        self._features = features
+        self._caches = caches
         self._stretch_pace = ReadingPace()
         self.pace = ReadingPace()
 
@@ -118,36 +133,89 @@ class Reader:
             reading.outcome = done.value
         reading.busy_s += self._clock() - began_s
         if reading.is_done:
-            self.pace.count(reading.job.num_prompt_tokens, reading.busy_s)
+            num_computed = reading.job.num_prompt_tokens - reading.num_cached
+            self.pace.count(num_computed, reading.busy_s)
 
     def _read(self, reading: Reading, job: Job) -> Pieces[ReadPrompt | list[Judgement]]:
-        blocks = yield from self._encode(reading)
+        return (yield from self._read_whole(reading, job.prompt))
+
+    def _read_whole(self, reading: Reading, prompt: Prompt) -> Pieces[ReadPrompt]:
+        num_tokens = prompt.tokens.total
+        begun = yield from self._begin_prompt(reading, prompt, most_known=num_tokens - 1)
+        rest = begun.embedded.stretch(begun.num_known, num_tokens)
+        logits = yield from self._prefill(reading.job, rest, begun.kv_cache)
+        self._caches.prefixes.keep(prompt, begun.kv_cache)
+        return ReadPrompt(logits, begun.kv_cache, begun.embedded.next_position)
+
+    def _begin_prompt(
+        self, reading: Reading, prompt: Prompt, *, most_known: int
+    ) -> Pieces[BegunPrompt]:
+        """Look up what is known of a prompt, and encode the pictures behind that."""
+        kv_cache = self._model.new_kv_cache()
+        num_known = self._caches.prefixes.fill(prompt, kv_cache, most_known)
+        blocks = yield from self._encode(reading, prompt, num_known)
         reading.encoded_s = self._clock()
-        embedded, kv_cache = self._model.embed(job.prompt, blocks), self._model.new_kv_cache()
-        logits = yield from self._prefill(job, embedded, kv_cache)
-        return ReadPrompt(logits, kv_cache, embedded.next_position)
+        return BegunPrompt(self._model.embed(prompt, blocks), kv_cache, num_known)
 
     def _judge(self, reading: Reading, job: JudgeJob) -> Pieces[ReadPrompt | list[Judgement]]:
-        """Encode the clip once, prefill what the questions share once, then each one's rest."""
+        """Read what the questions share once, then the rest of all of them together."""
         answers = self._yes_no  # before any work: a tokenizer may have none
-        blocks = yield from self._encode(reading)
-        rows = yield from last_logits(self._model, job.prompts, blocks, partial(self._prefill, job))
+        num_shared = num_shared_tokens(job.prompts)
+        rests = [prompt.text_behind(num_shared) for prompt in job.prompts]
+        if num_shared and None not in rests:
+            whole = [rest for rest in rests if rest is not None]
+            rows = yield from self._read_together(reading, job, num_shared, whole)
+        else:
+            rows = yield from self._read_one_by_one(reading, job)
         return [answers.judgement(logits[0], known_mass=job.known_mass) for logits in rows]
+
+    def _read_together(
+        self, reading: Reading, job: JudgeJob, num_shared: int, rests: Sequence[tuple[int, ...]]
+    ) -> Pieces[list[Tensor]]:
+        """Logits (1, V) after each question."""
+        prompt, prefixes = job.prompt, self._caches.prefixes
+        begun = yield from self._begin_prompt(reading, prompt, most_known=num_shared)
+        if begun.num_known < num_shared:
+            shared = begun.embedded.stretch(begun.num_known, num_shared)
+            yield from self._prefill(job, shared, begun.kv_cache)
+            yield
+        # A stream's next look has other frames: keeping these would only drive others out.
+        prefixes.keep(prompt, begun.kv_cache, min(num_shared, prompt.num_tokens_ahead))
+        position = int(begun.embedded.positions[0, num_shared])
+        found: list[Tensor] = []
+        for group in in_passes(rests):
+            began_s = self._clock()
+            found += last_logits(self._model, group, position, begun.kv_cache)
+            self._meter.prefill_s.count(self._elapsed_s(began_s))
+            yield
+        return found
+
+    def _read_one_by_one(self, reading: Reading, job: JudgeJob) -> Pieces[list[Tensor]]:
+        """Likewise, where they share nothing, or not all of their pictures."""
+        found = []
+        for prompt in job.prompts:
+            read = yield from self._read_whole(reading, prompt)
+            found.append(read.logits)
+            yield
+        return found
 
     @cached_property
     def _yes_no(self) -> YesNo:
         return YesNo.of(self._model.tokenizer.backend_tokenizer)
 
-    def _encode(self, reading: Reading) -> Pieces[list[Tensor]]:
-        """The visual tokens (T, D) of each of the job's media."""
-        encoding = self._model.encoding(reading.job.prompt.visuals, self._features)
+    def _encode(self, reading: Reading, prompt: Prompt, num_known: int) -> Pieces[list[Tensor]]:
+        """The visual tokens (T, D) of a prompt's media; blank ones where they are known."""
+        visuals = prompt.visuals
+        num_blank = prompt.num_visuals_within(num_known)
+        encoding = self._model.encoding(visuals[num_blank:], self._caches.features)
         while not encoding.is_done:
             began_s = self._clock()
             encoding.step()
             self._meter.encode_s.count(self._elapsed_s(began_s))
             yield
-        reading.num_cached = encoding.num_cached_tokens
-        return encoding.blocks()
+        reading.num_cached = num_known + encoding.num_cached_tokens
+        blanks = [self._model.blank_block(visual) for visual in visuals[:num_blank]]
+        return blanks + encoding.blocks()
 
     def _prefill(self, job: AnyJob, embedded: Embedded, kv_cache: DynamicCache) -> Pieces[Tensor]:
         """Logits (1, V) after the prompt, read in bounded stretches."""

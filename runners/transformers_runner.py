@@ -39,6 +39,7 @@ from contracts.settings import Settings
 from llava_custom import LoadOptions, Prompt
 from llava_custom.device_memory import free_bytes, gpu_memory
 from llava_custom.kv_rows import is_batchable
+from runners.caches import Caches
 from runners.engine import Engine
 from runners.family import ModelFamily
 from runners.grammars import Grammar, GrammarCompiler
@@ -126,6 +127,7 @@ class TransformersRunner:
         room = _room(prompt.tokens, model.context_length)
         max_tokens = min(request.sampling.max_tokens, room)
         grammar = await self._grammar(request.sampling.form)
+        await self._tell_media_apart(prompt)
         items: asyncio.Queue[TokenDelta | ServiceError | None] = asyncio.Queue()
         job = Job(request, prompt, max_tokens, self._hand_over.listener(items), grammar)
         assert self._engine is not None  # set before the model is
@@ -148,6 +150,7 @@ class TransformersRunner:
         listener = self._hand_over.listener(items)
         known_mass = self._settings.known_mass
         job = JudgeJob(tuple(prompts), known_mass, listener, request.deadline_s)
+        await self._tell_media_apart(job.prompt)
         assert self._engine is not None  # set before the model is
         self._engine.submit(job)
         try:
@@ -188,6 +191,12 @@ class TransformersRunner:
         compile_form = self._compiler.compile
         return await asyncio.get_running_loop().run_in_executor(self._compiling, compile_form, form)
 
+    async def _tell_media_apart(self, prompt: Prompt) -> None:
+        """Read all pixels once, here: the device thread has better to do."""
+        if prompt.visuals:
+            loop = asyncio.get_running_loop()
+            await loop.run_in_executor(self._planner, prompt.tell_media_apart)
+
     def _run(self) -> None:
         """The device thread: load, then compute until closed."""
         began_s = time.monotonic()
@@ -206,7 +215,8 @@ class TransformersRunner:
         table = model.report.table(name, context_length=context_length, seconds=seconds)
         logger.info("loaded\n%s", table)
         limits = _limits(self._settings, model)
-        self._engine = Engine(model, limits, self._hand_over.flush)
+        caches = Caches.of(self._settings)
+        self._engine = Engine(model, limits, self._hand_over.flush, caches)
         self._compiler = GrammarCompiler(
             model.tokenizer, vocab_size=model.vocab_size, eos_token_ids=model.eos_token_ids
         )

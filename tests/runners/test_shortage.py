@@ -6,7 +6,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -49,13 +49,17 @@ class Crowded:
         self.report = model.report
         self.plan, self.encoding = model.plan, model.encoding
         self.encode, self.embed = model.encode, model.embed
-        self.blank_block, self.prefill_packed = model.blank_block, model.prefill_packed
+        self.blank_block = model.blank_block
         self.new_kv_cache = model.new_kv_cache
         self._failures = failures
 
     def prefill(self, embedded: Embedded, kv_cache: DynamicCache) -> Tensor:
         self._fill("prefill")
         return self.model.prefill(embedded, kv_cache)
+
+    def prefill_packed(self, rests: Sequence[Embedded], kv_cache: DynamicCache) -> Tensor:
+        self._fill("prefill_packed")
+        return self.model.prefill_packed(rests, kv_cache)
 
     def decode_step(
         self, token_ids: Tensor, positions: Tensor, kv_cache: DynamicCache | RowStep

@@ -1,17 +1,12 @@
 """Questions that share a prefix are judged as if each were the only one, in every family."""
 
-from collections.abc import Generator
-
 import pytest
 import torch
 from tokenizers import Tokenizer, models
-from torch import Tensor
-from transformers import DynamicCache
 
 from contracts.errors import RunnerError
-from llava_custom import Embedded
 from runners.hub.model import HubModel
-from runners.judging import YesNo, last_logits, num_shared_tokens
+from runners.judging import YesNo, in_passes, last_logits, num_shared_tokens
 from tests.runners.hub.families import Family
 from tests.runners.hub.greedy import embedded, logits_of
 from tests.runners.hub.media import clip, user
@@ -25,32 +20,43 @@ QUESTIONS = (
 WHOLE = 1 << 20  # tokens
 
 
-def finished(pieces: Generator[None, None, list[Tensor]]) -> list[Tensor]:
-    """What pieces of work return in the end."""
-    while True:
-        try:
-            next(pieces)
-        except StopIteration as done:
-            found: list[Tensor] = done.value
-            return found
-
-
 def test_what_is_shared_changes_no_likelihood(family: Family, model: HubModel) -> None:
     messages = [user(clip(), question) for question in QUESTIONS]
     alone = [logits_of(model, embedded(model, message), WHOLE)[0] for message in messages]
     prompts = [model.plan((message,)) for message in messages]
-    assert num_shared_tokens(prompts) > sum(visual.num_tokens for visual in prompts[0].visuals)
-    blocks = [model.encode(visual, lambda: False) for visual in prompts[0].visuals]
-
-    def read(stretch: Embedded, kv_cache: DynamicCache) -> Generator[None, None, Tensor]:
-        yield
-        return model.prefill(stretch, kv_cache)
-
-    together = finished(last_logits(model, prompts, blocks, read))
+    num_shared = num_shared_tokens(prompts)
+    assert num_shared > sum(visual.num_tokens for visual in prompts[0].visuals)
+    rests = [prompt.text_behind(num_shared) for prompt in prompts]
+    whole, kv_cache = embedded(model, messages[0]), model.new_kv_cache()
+    model.prefill(whole.stretch(0, num_shared), kv_cache)
+    position = int(whole.positions[0, num_shared])
+    together = last_logits(model, [rest or () for rest in rests], position, kv_cache)
     for one, other in zip(together, alone, strict=True):
-        torch.testing.assert_close(one.softmax(-1), other.softmax(-1), atol=1e-4, rtol=0)
+        torch.testing.assert_close(one.softmax(-1), other.softmax(-1), atol=1e-5, rtol=0)
     torch.testing.assert_close(together[0], together[2])
     assert not torch.allclose(alone[0].softmax(-1), alone[1].softmax(-1), atol=1e-3)
+    assert kv_cache.get_seq_length() == num_shared
+
+
+def test_an_attention_without_masks_gives_way_for_one_pass(model: HubModel) -> None:
+    config = model.network.config.get_text_config()
+    prompts = [model.plan((user(text),)) for text in QUESTIONS[:2]]
+    expected = model.prefill_packed([model.embed(p, []) for p in prompts], model.new_kv_cache())
+    usual = config._attn_implementation
+    config._attn_implementation_internal = "eager"
+    try:
+        packed = model.prefill_packed([model.embed(p, []) for p in prompts], model.new_kv_cache())
+        assert config._attn_implementation == "eager"
+    finally:
+        config._attn_implementation_internal = usual
+    assert torch.equal(packed, expected)
+
+
+def test_as_many_questions_as_fit_are_read_in_a_pass() -> None:
+    rests = [(1,) * length for length in (200, 300, 12, 1, 600, 7)]
+    assert [[len(rest) for rest in group] for group in in_passes(rests)] == [
+        [200, 300, 12], [1], [600], [7],
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,6 @@ from torch import Tensor
 
 from contracts.chat import ChatMessage, TextPart
 from runners.hub.model import HubModel
-from runners.judging import num_shared_tokens
 from runners.prefix_cache import PrefixCache, symbols_of
 from tests.runners.hub.families import Family
 from tests.runners.hub.greedy import embedded, logits_of
@@ -94,21 +93,3 @@ def test_visuals_are_told_apart_by_what_they_show_and_how(model: HubModel) -> No
     ids = {symbol for symbol in same if symbol < model.vocab_size}
     assert not (same & other) - ids
     assert not (same & as_clip) - ids or not model.knows_video
-
-
-def test_packed_continuations_see_the_beginning_and_themselves(model: HubModel) -> None:
-    texts = ("Is there a red ball?", "Does it roll?", "a b c d e f g h i j k", "Is it?")
-    prompts = [model.plan((user(clip(3), text),)) for text in texts]
-    blocks = [model.encode(visual) for visual in prompts[0].visuals]
-    alone = [
-        model.prefill(model.embed(prompt, blocks), model.new_kv_cache())[0] for prompt in prompts
-    ]
-    whole = [model.embed(prompt, blocks) for prompt in prompts]
-    shared = num_shared_tokens(prompts)
-    kv_cache = model.new_kv_cache()
-    model.prefill(whole[0].stretch(0, shared), kv_cache)
-    usual = model.network.config.get_text_config()._attn_implementation
-    packed = model.prefill_packed([one.stretch(shared, len(one)) for one in whole], kv_cache)
-    assert model.network.config.get_text_config()._attn_implementation == usual
-    for logits, expected in zip(packed, alone, strict=True):
-        torch.testing.assert_close(logits.softmax(-1), expected.softmax(-1), atol=1e-5, rtol=0)
