@@ -157,7 +157,7 @@ class SlabStep:
         return cls(slab, start, start + num_rows, longest + 1, mask, lengths)
 
     def slots(self, num_heads: int, num_slots: int) -> Tensor:
-        """Where new tokens go in a layer that keeps so many: counted over rows and heads; (R * H,)."""
+        """Where new tokens go in a layer that keeps so many, over all rows and heads; (R * H,)."""
         num_rows, device = len(self.lengths), self.lengths.device
         firsts = torch.arange(num_rows * num_heads, device=device).view(num_rows, num_heads)
         at = self.lengths if num_slots == self.slab.capacity else self.lengths % num_slots
