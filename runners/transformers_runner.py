@@ -11,9 +11,7 @@ import time
 from collections.abc import AsyncGenerator, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from typing import Literal, TypeVar
-
-import torch
+from typing import TypeVar
 
 from contracts.answer_forms import AnswerForm
 from contracts.chat import ChatMessage, TextPart, VideoPart
@@ -36,7 +34,7 @@ from contracts.generation import (
 )
 from contracts.judging import Judgement, JudgeRequest
 from contracts.settings import Settings
-from llava_custom import LoadOptions, Prompt
+from llava_custom import Prompt
 from llava_custom.device_memory import free_bytes, gpu_memory
 from llava_custom.kv_rows import is_batchable
 from runners.caches import Caches
@@ -46,7 +44,8 @@ from runners.grammars import Grammar, GrammarCompiler
 from runners.hand_over import HandOver
 from runners.jobs import Job, JudgeJob
 from runners.limits import EngineLimits
-from runners.loading import check_model, load_model
+from runners.loading import check_model, load_model, load_options
+from runners.model_root import model_root
 
 logger = logging.getLogger(__name__)
 
@@ -73,6 +72,7 @@ class TransformersRunner:
         self._engine: Engine | None = None
         self._failure: str | None = None
         self._hand_over = HandOver()
+        self._progress = 0.0
         self._planner = ThreadPoolExecutor(1, thread_name_prefix="planner")
         self._compiler: GrammarCompiler | None = None
         self._compiling = ThreadPoolExecutor(1, thread_name_prefix="grammars")
@@ -91,6 +91,11 @@ class TransformersRunner:
             return "loading"
         turns = self._engine is not None and self._engine.has_turned_within(MAX_TURN_S)
         return "ready" if turns and self._thread.is_alive() else "failed"
+
+    @property
+    def progress(self) -> float:
+        """How much of the weights is loaded, 0 to 1, by bytes."""
+        return self._progress if self._model is None else 1.0
 
     def require_card(self) -> ModelCard:
         """What is served; see ``ModelRunner``."""
@@ -163,11 +168,13 @@ class TransformersRunner:
 
     def _card_of(self, model: ModelFamily) -> ModelCard:
         return ModelCard(
-            _root(self._settings.model),
+            model_root(self._settings.model),
             model.context_length,
             model.frame_policy,
             model.knows_video,
             batches=is_batchable(model.new_kv_cache()),
+            device=", ".join(model.report.places),
+            quantization=model.report.need.scheme.quantization,
         )
 
     def _loaded(self) -> ModelFamily:
@@ -197,11 +204,16 @@ class TransformersRunner:
             loop = asyncio.get_running_loop()
             await loop.run_in_executor(self._planner, prompt.tell_media_apart)
 
+    def _note_progress(self, share: float) -> None:
+        self._progress = share
+
     def _run(self) -> None:
         """The device thread: load, then compute until closed."""
         began_s = time.monotonic()
         try:
-            model = load_model(self._settings.model, _load_options(self._settings))
+            model = load_model(
+                self._settings.model, load_options(self._settings, self._note_progress)
+            )
         except ServiceError as exc:
             self._failure = exc.message
             logger.error("the model could not be loaded: %s", exc.message)
@@ -279,31 +291,3 @@ def _room(tokens: PromptTokens, context_length: int) -> int:
             "send less text or fewer frames"
         )
     return room
-
-
-def _load_options(settings: Settings) -> LoadOptions:
-    """The device and precision that ``auto`` stands for on this machine."""
-    device = settings.device
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-    dtype: Literal["bfloat16", "float16", "float32", "auto"] = settings.dtype
-    if dtype == "auto":
-        dtype = "float32" if device == "cpu" else "bfloat16"
-    return LoadOptions(
-        quantization=settings.quantization,
-        double_quant=settings.double_quant,
-        attention=settings.attention,
-        device=device,
-        device_map=settings.device_map,
-        dtype=getattr(torch, dtype),
-        vision_chunk=settings.vision_chunk,
-    )
-
-
-def _root(model: str) -> str:
-    """A hub id as it is; of a directory its last name."""
-    return model if model.count("/") == 1 and not model.startswith((".", "/")) else _last(model)
-
-
-def _last(path: str) -> str:
-    return path.rstrip("/").rsplit("/", 1)[-1]
