@@ -17,7 +17,6 @@ from contracts.answer_forms import AnswerForm
 from contracts.chat import ChatMessage, TextPart, VideoPart
 from contracts.engine_stats import EngineStats
 from contracts.errors import (
-    ContextLengthExceeded,
     ModelLoading,
     ModelUnavailable,
     RequestError,
@@ -38,6 +37,7 @@ from llava_custom import Prompt
 from llava_custom.device_memory import free_bytes, gpu_memory
 from llava_custom.kv_rows import is_batchable
 from runners.caches import Caches
+from runners.context_room import room_in
 from runners.engine import Engine
 from runners.family import ModelFamily
 from runners.grammars import Grammar, GrammarCompiler
@@ -129,7 +129,7 @@ class TransformersRunner:
         model = self._loaded()
         _check_token_ids(request.sampling, model.vocab_size)
         prompt = await self._plan(model, request.messages)
-        room = _room(prompt.tokens, model.context_length)
+        room = room_in(prompt.tokens, model.context_length)
         max_tokens = min(request.sampling.max_tokens, room)
         grammar = await self._grammar(request.sampling.form)
         await self._tell_media_apart(prompt)
@@ -150,7 +150,7 @@ class TransformersRunner:
         model = self._loaded()
         prompts = [await self._plan(model, _ask(request, text)) for text in request.questions]
         for prompt in prompts:
-            _room(prompt.tokens, model.context_length)
+            room_in(prompt.tokens, model.context_length)
         items: asyncio.Queue[list[Judgement] | ServiceError] = asyncio.Queue()
         listener = self._hand_over.listener(items)
         known_mass = self._settings.known_mass
@@ -275,19 +275,3 @@ def _check_token_ids(sampling: SamplingParams, vocab_size: int) -> None:
         if unknown:
             message = f"{name}: expected token ids from 0 to {vocab_size - 1}, got {unknown[0]}"
             raise RequestError(message, param=name)
-
-
-def _room(tokens: PromptTokens, context_length: int) -> int:
-    """Tokens that are left for an answer.
-
-    Raises:
-        ContextLengthExceeded: None is left.
-    """
-    room = context_length - tokens.total
-    if room < 1:
-        raise ContextLengthExceeded(
-            f"the prompt has {tokens.total} tokens ({tokens.text} text, {tokens.image} image, "
-            f"{tokens.video} video) and the model takes {context_length} with the answer; "
-            "send less text or fewer frames"
-        )
-    return room
