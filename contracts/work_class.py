@@ -1,6 +1,5 @@
 """Whose work the engine does."""
 
-from typing import Literal, get_args
+from typing import Literal
 
 WorkClass = Literal["chat", "upload", "alert"]
-WORK_CLASSES: tuple[WorkClass, ...] = get_args(WorkClass)

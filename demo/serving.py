@@ -6,9 +6,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
@@ -27,102 +26,6 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-@dataclass(frozen=True, slots=True)
-class Service:
-    """A bundle that was started, with everything it started itself.
-
-    Attributes:
-        log: What it has written.
-    """
-
-    url: str
-    log: Path
-    _process: subprocess.Popen[bytes]
-
-    def wait_until_ready(self) -> None:
-        """Wait until questions are answered.
-
-        Raises:
-            RuntimeError: It ended or was not ready in time; the message has its last words.
-        """
-        deadline_s = time.monotonic() + START_S
-        while time.monotonic() < deadline_s and self._process.poll() is None:
-            try:
-                if requests.get(f"{self.url}/readyz", timeout=2).ok:
-                    return
-            except requests.RequestException:
-                pass  # not listening yet
-            time.sleep(0.1)
-        said = self.log.read_text(errors="replace")[-4000:]
-        raise RuntimeError(f"the service did not start:\n{said}")
-
-    def end(self) -> None:
-        """Ask it to stop, and wait until it has.
-
-        Raises:
-            RuntimeError: It had to be killed: something held it back.
-        """
-        if self._process.poll() is not None:
-            return
-        family = self._family()
-        self._process.terminate()
-        try:
-            self._process.wait(STOP_S)
-        except subprocess.TimeoutExpired:
-            _kill(family)
-            self._process.wait()
-            raise RuntimeError(f"the service did not stop within {STOP_S} s") from None
-
-    def kill(self) -> None:
-        """End all of it in the middle of whatever it does."""
-        _kill(self._family())
-        self._process.wait()
-
-    def _family(self) -> list[psutil.Process]:
-        first = psutil.Process(self._process.pid)
-        return [first, *first.children(recursive=True)]
-
-
-@contextmanager
-def started(
-    variables: Mapping[str, str] | None = None,
-    *,
-    target: str = "service:LLaVAVideoService",
-    directory: Path = ROOT,
-    log: Path | None = None,
-) -> Iterator[Service]:
-    """Serve while the block lasts; answers come when it is ready.
-
-    Args:
-        variables: Settings on top of this process's environment.
-        target: What ``bentoml serve`` is told to serve; empty leaves it to ``bentofile.yaml``.
-        directory: Where it is told.
-        log: Where its output goes; by default a file that is gone afterwards.
-    """
-    with tempfile.TemporaryDirectory(prefix="served-") as scratch:
-        log = log or Path(scratch) / "log"
-        port = free_port()
-        own = {
-            "BENTOML_DO_NOT_TRACK": "True",
-            "BENTOML_HOME": f"{scratch}/home",
-            "VLM_DATA_DIR": f"{scratch}/data",
-        }
-        with log.open("wb") as out:
-            process = subprocess.Popen(
-                [*_bentoml_serve(target), "--host", "127.0.0.1", "--port", str(port)],
-                cwd=directory,
-                env={**os.environ, **own, **(variables or {})},  # noqa: TID251 - handed on as it is
-                stdout=out,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-        service = Service(f"http://127.0.0.1:{port}", log, process)
-        try:
-            yield service
-        finally:
-            service.end()
-
-
 @contextmanager
 def served(
     variables: Mapping[str, str] | None = None,
@@ -134,17 +37,67 @@ def served(
     """Serve, wait until ready, yield the base URL, and end the process.
 
     Args:
-        variables: As for ``started``, and so are the others.
-        target: Likewise.
-        directory: Likewise.
-        log: Likewise.
+        variables: Settings on top of this process's environment.
+        target: What ``bentoml serve`` is told to serve; empty leaves it to ``bentofile.yaml``.
+        directory: Where it is told.
+        log: Where its output goes; by default a file that is gone afterwards.
 
     Raises:
         RuntimeError: It ended or was not ready in time; the message has its last words.
     """
-    with started(variables, target=target, directory=directory, log=log) as service:
-        service.wait_until_ready()
-        yield service.url
+    with tempfile.TemporaryDirectory(prefix="served-") as scratch:
+        own = {
+            "BENTOML_DO_NOT_TRACK": "True",
+            "BENTOML_HOME": f"{scratch}/home",
+            "VLM_DATA_DIR": f"{scratch}/data",
+        }
+        port = free_port()
+        command = [*_bentoml_serve(target), "--host", "127.0.0.1", "--port", str(port)]
+        log = log or Path(scratch) / "log"
+        with running(command, port, {**own, **(variables or {})}, log, directory=directory) as url:
+            yield url
+
+
+@contextmanager
+def running(
+    command: Sequence[str],
+    port: int,
+    variables: Mapping[str, str],
+    log: Path,
+    *,
+    directory: Path = ROOT,
+    ready_path: str = "/readyz",
+    start_s: float = START_S,
+) -> Iterator[str]:
+    """Run a server, wait until ready, yield the base URL, and end its processes.
+
+    Args:
+        command: Serves on ``port`` of the loopback interface.
+        port: Where it is asked.
+        variables: On top of this process's environment.
+        log: Where its output goes.
+        directory: Where it runs.
+        ready_path: Answers 200 once it is ready.
+        start_s: Seconds it has for that.
+
+    Raises:
+        RuntimeError: It ended or was not ready in time; the message has its last words.
+    """
+    with log.open("wb") as out:
+        process = subprocess.Popen(
+            command,
+            cwd=directory,
+            env={**os.environ, **variables},  # noqa: TID251 - handed on as it is
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    try:
+        _wait_until_ready(process, f"http://127.0.0.1:{port}{ready_path}", log, start_s)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        if process.poll() is None:
+            _end(process)
 
 
 def ask(url: str, path: Path, question: str) -> str:
@@ -163,7 +116,33 @@ def _bentoml_serve(target: str) -> list[str]:
     return [*command, target] if target else command
 
 
-def _kill(family: Iterable[psutil.Process]) -> None:
-    for one in family:
-        with suppress(psutil.NoSuchProcess):
-            one.kill()
+def _wait_until_ready(
+    process: subprocess.Popen[bytes], url: str, log: Path, start_s: float
+) -> None:
+    deadline_s = time.monotonic() + start_s
+    while time.monotonic() < deadline_s and process.poll() is None:
+        try:
+            if requests.get(url, timeout=2).ok:
+                return
+        except requests.RequestException:
+            pass  # not listening yet
+        time.sleep(0.1)
+    raise RuntimeError(f"the server did not start:\n{log.read_text(errors='replace')[-4000:]}")
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End the process and its workers.
+
+    Raises:
+        RuntimeError: They had to be killed: something held the service back.
+    """
+    family = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
+    process.terminate()
+    try:
+        process.wait(STOP_S)
+    except subprocess.TimeoutExpired:
+        for one in family:
+            with suppress(psutil.NoSuchProcess):
+                one.kill()
+        process.wait()
+        raise RuntimeError(f"the service did not stop within {STOP_S} s") from None

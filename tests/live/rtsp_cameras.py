@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from typing import Any
 
 from contracts.media import U8
-from live.rtsp_server.broadcast import PictureSource
 from live.rtsp_server.server import RtspServer
 from tests.live.pictures import numbered
 
@@ -59,7 +58,7 @@ class RtspCamera:
 
 @contextmanager
 def rtsp_camera(
-    pictures: PictureSource | None = None,
+    pictures: NumberedPictures | None = None,
     *,
     passwords: tuple[str, ...] = (),
     transports: frozenset[str] = frozenset({"tcp", "udp"}),

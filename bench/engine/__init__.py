@@ -1,0 +1,1 @@
+"""Lookout beside other servers of the same checkpoint: ``python -m bench.engine``."""
