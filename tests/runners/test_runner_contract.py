@@ -4,7 +4,6 @@ Run in an environment with vLLM to have it asked, too.
 """
 
 import asyncio
-import importlib
 import importlib.util
 import time
 from collections.abc import AsyncIterator
@@ -77,8 +76,7 @@ async def opened(kind: str, stack: AsyncExitStack, folder: Path) -> ModelRunner:
         url = await stack.enter_async_context(lookout_server(far))
         settings = Settings(runner="openai", openai_url=url)
         return await stack.enter_async_context(loaded(settings))
-    tiny = importlib.import_module("bench.engine.checkpoint")
-    path = tiny.write_vllm_copy(folder / "vllm", tiny.write_checkpoint(folder / "tiny"))
+    path = write_vllm_copy(folder / "vllm", write_checkpoint(folder / "tiny"))
     arguments = {"enforce_eager": True, "max_model_len": 2048}
     settings = Settings(runner="vllm", model=str(path), vllm_args=arguments)
     return await stack.enter_async_context(loaded(settings))
