@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 export BENTOML_DO_NOT_TRACK = True
 
-.PHONY: help install serve test check fix bench-media bench-http bench-capture bench-engine bench-soak bench-gpu demo-model demo-report camera picture bento image clean
+.PHONY: help install serve test check fix bench-media bench-http bench-capture bench-engine bench-soak bench-caches bench-gpu demo-model demo-report camera picture bento image clean
 
 help:  ## List the verbs
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -54,6 +54,9 @@ bench-engine: install  ## Many clients, against transformers serve and vLLM; PEE
 
 bench-gpu: install  ## Checkpoints of full size on a GPU, against transformers and bandwidth
 	$(BIN)/python -m bench.gpu
+
+bench-caches: install  ## What is saved by computing nothing twice
+	$(BIN)/python -m bench.caches
 
 demo-model: install  ## Train the demo model (resumable)
 	$(BIN)/python -m demo.train

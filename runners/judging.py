@@ -74,11 +74,11 @@ def last_logits(
     return list(model.prefill_packed(embedded, _fork(kv_cache)).split(1))
 
 
-def in_passes(rests: Sequence[tuple[int, ...]]) -> Iterator[list[tuple[int, ...]]]:
-    """The rests in order, as many at a time as one pass takes; at least one."""
+def in_passes(rests: Sequence[tuple[int, ...]], max_tokens: int) -> Iterator[list[tuple[int, ...]]]:
+    """The rests in order, as many at a time as have so many tokens; at least one."""
     group: list[tuple[int, ...]] = []
     for rest in rests:
-        if group and sum(map(len, group)) + len(rest) > PASS_TOKENS:
+        if group and sum(map(len, group)) + len(rest) > max_tokens:
             yield group
             group = []
         group.append(rest)

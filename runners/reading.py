@@ -20,7 +20,7 @@ from runners.caches import Caches
 from runners.engine_meter import EngineMeter
 from runners.family import ModelFamily
 from runners.jobs import AnyJob, Job, JudgeJob
-from runners.judging import YesNo, in_passes, last_logits, num_shared_tokens
+from runners.judging import PASS_TOKENS, YesNo, in_passes, last_logits, num_shared_tokens
 from runners.pace import ReadingPace
 
 PREFILL_CHUNK = 2048  # tokens read at a time when nobody else would wait
@@ -183,7 +183,8 @@ class Reader:
         prefixes.keep(prompt, begun.kv_cache, min(num_shared, prompt.num_tokens_ahead))
         position = int(begun.embedded.positions[0, num_shared])
         found: list[Tensor] = []
-        for group in in_passes(rests):
+        pass_tokens = min(PASS_TOKENS, self._chunk_size(job))
+        for group in in_passes(rests, pass_tokens):
             began_s = self._clock()
             found += last_logits(self._model, group, position, begun.kv_cache)
             self._meter.prefill_s.count(self._elapsed_s(began_s))

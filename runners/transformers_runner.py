@@ -192,10 +192,9 @@ class TransformersRunner:
         return await asyncio.get_running_loop().run_in_executor(self._compiling, compile_form, form)
 
     async def _tell_media_apart(self, prompt: Prompt) -> None:
-        """Read all pixels once, here: the device thread has better to do."""
+        """Read all pixels on some thread: that of the device has better to do."""
         if prompt.visuals:
-            loop = asyncio.get_running_loop()
-            await loop.run_in_executor(self._planner, prompt.tell_media_apart)
+            await asyncio.to_thread(prompt.tell_media_apart)
 
     def _run(self) -> None:
         """The device thread: load, then compute until closed."""

@@ -90,6 +90,19 @@ def test_the_stream_says_what_the_answer_says(client: OpenAI, files: Path) -> No
     assert len(chunks) > 4
 
 
+def test_the_second_question_about_a_clip_reads_only_the_question(
+    client: OpenAI, files: Path
+) -> None:
+    part = video_part(files / "fire.mp4", num_frames=7)
+    first, *others = [
+        asked(client, f"Is there a {word}?", part) for word in ("fire", "car", "fire")
+    ]
+    assert others[1].choices[0].message.content == first.choices[0].message.content
+    for reply in others:
+        details = reply.usage.prompt_tokens_details
+        assert details.video_tokens < details.cached_tokens < reply.usage.prompt_tokens
+
+
 def test_fewer_frames_may_be_asked_for(client: OpenAI, files: Path) -> None:
     part = video_part(files / "person.mp4", num_frames=2)
     reply = asked(client, "Is there a person?", part)

@@ -1,5 +1,6 @@
 """Caches as people notice them: the same answers, and tokens that were not computed again."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -128,6 +129,22 @@ async def test_many_questions_are_judged_alike_with_caches_and_without(film: Cli
             expected, found = await bare.judge(request), await one.judge(request)
             assert [j.known for j in found] == [j.known for j in expected]
             assert [j.p_yes for j in found] == pytest.approx([j.p_yes for j in expected], abs=1e-5)
+
+
+@pytest.mark.asyncio
+async def test_what_is_kept_changes_no_answer_in_company(film: Clip) -> None:
+    clips = [film, *windows_of(film, 9), film]
+    requests = [
+        ask(text, VideoPart(shown), max_tokens=10, num_choices=1 + index % 2)
+        for index, shown in enumerate(clips)
+        for text in QUESTIONS[:2]
+    ]
+    expected = await texts_without(requests)
+    async with opened() as one:
+        replies = await asyncio.gather(*(answer(one, request) for request in requests))
+    assert [text_of(deltas) for deltas in replies] == expected
+    usages = [deltas[-1].usage for deltas in replies]
+    assert sum(usage is not None and usage.cached > usage.prompt.video for usage in usages) >= 6
 
 
 @pytest.mark.asyncio

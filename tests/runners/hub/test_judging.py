@@ -54,7 +54,7 @@ def test_an_attention_without_masks_gives_way_for_one_pass(model: HubModel) -> N
 
 def test_as_many_questions_as_fit_are_read_in_a_pass() -> None:
     rests = [(1,) * length for length in (200, 300, 12, 1, 600, 7)]
-    assert [[len(rest) for rest in group] for group in in_passes(rests)] == [
+    assert [[len(rest) for rest in group] for group in in_passes(rests, 512)] == [
         [200, 300, 12], [1], [600], [7],
     ]  # fmt: skip
 
