@@ -4,27 +4,26 @@ Runs on the device thread. Knows nothing of what waits. Whatever fails is an exc
 the matter of one answer alone: see ``Running.step``.
 """
 
-import logging
 import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import torch
 from torch import Tensor
 
-from contracts.errors import RunnerError, ServiceError
+from contracts.errors import ServiceError
 from contracts.generation import Timings, TokenDelta, Usage
 from contracts.work_class import WorkClass
 from llava_custom.kv_rows import KvRows
+from runners.drawing import attempted, draw
 from runners.engine_meter import EngineMeter
 from runners.family import ModelFamily
 from runners.jobs import Job
 from runners.lone_rows import LoneRows
 from runners.reading import ReadPrompt
 from runners.sequence import Sequence as Tokens
-
-logger = logging.getLogger(__name__)
 
 FIRST_ROOM = 64  # tokens that a new row has room for at least, or as many as it may write
 
@@ -119,7 +118,7 @@ class Running:
         meter = self._meter[job.work_class]
         meter.first_token_s.count(time.monotonic() - job.submitted_s)
         logits = read.logits.expand(len(rows), -1)
-        return self._hand_out(rows, logits, _likeliest(choices, logits))
+        return self._hand_out(rows, logits, draw(sequences, logits))
 
     def step(self) -> list[Answer]:
         """One more token of every choice; the answers that ended by it.
@@ -133,10 +132,10 @@ class Running:
         steps = torch.tensor(last_tokens, device=self._model.device)  # (B, 2): one copy
         token_ids, positions = steps.unbind(dim=1)
         logits = self._model.decode_step(token_ids, positions, step)
-        choices = [self._choices[row] for row in rows]
-        likeliest = _likeliest(choices, logits)  # waits for the device: what fails, fails here
+        sequences = [self._choices[row].tokens for row in rows]
+        drawn = draw(sequences, logits)  # waits for the device: what fails, fails here
         self._kv_rows.commit()
-        return self._hand_out(rows, logits, likeliest)
+        return self._hand_out(rows, logits, drawn)
 
     def remove(self, answer: Answer) -> None:
         """Let an answer leave, whatever is left of it."""
@@ -161,22 +160,21 @@ class Running:
         ]
 
     def _hand_out(
-        self, rows: Sequence[int], logits: Tensor, likeliest: Sequence[int | None]
+        self, rows: Sequence[int], logits: Tensor, drawn: Sequence[int | ServiceError]
     ) -> list[Answer]:
-        """Draw a token for each row of the logits (B, V), and say what became certain."""
+        """Take the token that each row drew from its logits (B, V), and say what became certain."""
         choices = [self._choices[row] for row in rows]
         now_s = time.monotonic()
         over: list[int] = []
         failed: dict[Answer, ServiceError] = {}
-        for row, choice, token_id, scores in zip(rows, choices, likeliest, logits, strict=True):
-            try:
-                delta = choice.tokens.advance(scores, token_id)
-            except ServiceError as exc:  # its form became too complex
-                failed[choice.answer] = exc
-                continue
-            except Exception:
-                logger.exception("%s: drawing failed (server_error)", choice.answer.job.name)
-                failed[choice.answer] = RunnerError("the engine failed on this request")
+        for row, choice, token_id, scores in zip(rows, choices, drawn, logits, strict=True):
+            delta: TokenDelta | ServiceError
+            if isinstance(token_id, ServiceError):
+                delta = token_id
+            else:
+                delta = attempted(partial(choice.tokens.take, token_id, scores))
+            if isinstance(delta, ServiceError):
+                failed[choice.answer] = delta
                 continue
             self._count(choice, now_s)
             if delta.finish_reason is not None:
@@ -213,14 +211,3 @@ class Running:
             del self._choices[row]
         if rows:
             self._kv_rows.remove(rows)
-
-
-def _likeliest(choices: Sequence[Choice], logits: Tensor) -> list[int | None]:
-    """The likeliest token of each row that is greedy; one look at the logits (B, V) for all."""
-    if not any(choice.tokens.is_greedy for choice in choices):
-        return [None] * len(choices)
-    token_ids = logits.argmax(dim=-1).tolist()
-    return [
-        token_id if choice.tokens.is_greedy else None
-        for choice, token_id in zip(choices, token_ids, strict=True)
-    ]

@@ -17,6 +17,7 @@ from contracts.generation import (
     TokenLogprob,
 )
 from runners.text import GrowingText, TextPiece
+from runners.token_choice import Numbers
 from runners.token_masks import TokenMask
 from runners.token_sampling import DrawnToken, TokenSampler
 
@@ -57,14 +58,35 @@ class Sequence:
         """Whether the next token is the likeliest one, and nothing more is asked of it."""
         return self._sampler.is_greedy
 
-    def advance(self, logits: Tensor, likeliest: int | None = None) -> TokenDelta:
-        """Draw the next token and say what became certain by it.
+    def numbers(self, vocab_size: int) -> Numbers | None:
+        """The random numbers of the next draw, (V,); none if it is greedy."""
+        return self._sampler.numbers(vocab_size)
+
+    def shaped(self, logits: Tensor) -> Tensor:
+        """The logits (V,) as its parameters and its mask shape them, for the next draw."""
+        return self._sampler.shaped(logits)
+
+    def advance(self, logits: Tensor) -> TokenDelta:
+        """Draw the next token by itself and say what became certain by it.
 
         Args:
             logits: float32, shape (V,), after the tokens so far.
-            likeliest: Its greatest place, where it ``is_greedy`` and somebody has looked already.
         """
-        drawn = self._sampler.draw(logits) if likeliest is None else DrawnToken(likeliest)
+        return self._take(self._sampler.draw(logits))
+
+    def take(self, token_id: int, logits: Tensor) -> TokenDelta:
+        """Take the token that was drawn and say what became certain by it.
+
+        Args:
+            token_id: The next one.
+            logits: As for ``advance``.
+        """
+        is_plain = self.is_greedy
+        return self._take(
+            DrawnToken(token_id) if is_plain else self._sampler.take(token_id, logits)
+        )
+
+    def _take(self, drawn: DrawnToken) -> TokenDelta:
         self.last_token_id = drawn.token_id
         self.num_tokens += 1
         return self._delta(self._piece(drawn))

@@ -1,7 +1,8 @@
-"""Logits to a token: penalties, truncation of the distribution, the draw.
+"""What one choice makes of its logits before a token is drawn, and what it remembers of the draw.
 
 Knows nothing of text or requests beyond ``SamplingParams``. A draw depends on the logits, the
-tokens so far, the seed and the choice's number, and on nothing else.
+tokens so far, the seed and the choice's number, and on nothing else. Draws of many choices are made
+at once: see ``token_choice``.
 """
 
 import secrets
@@ -9,14 +10,13 @@ from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass, field
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from contracts.generation import SamplingParams
+from runners.token_choice import Numbers, choose
 from runners.token_masks import TokenMask
-
-LEAST_TEMPERATURE = 1e-6  # below it, dividing by it would leave float32
-LARGEST_LOGIT = 1e30
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class DrawnToken:
 
 @dataclass(slots=True)
 class TokenSampler:
-    """Draws the tokens of one choice, in order.
+    """The draws of one choice, in order.
 
     Args:
         params: How to draw.
@@ -43,12 +43,19 @@ class TokenSampler:
     choice_index: int
     end_token_ids: Collection[int]
     mask: TokenMask | None = None
-    _generator: torch.Generator = field(init=False)
+    _random: np.random.Generator = field(init=False)
+    _numbers: Numbers | None = field(default=None, init=False)
     _counts: Counter[int] = field(default_factory=Counter, init=False)
 
     def __post_init__(self) -> None:
         seed = secrets.randbits(63) if self.params.seed is None else self.params.seed
-        self._generator = torch.Generator().manual_seed(_mix(seed, self.choice_index))
+        self._random = np.random.Generator(np.random.SFC64(_mix(seed, self.choice_index)))
+
+    def numbers(self, vocab_size: int) -> Numbers | None:
+        """The random numbers of the next draw, (V,), the same until it is taken; none if greedy."""
+        if self._numbers is None and self.params.temperature > 0:
+            self._numbers = self._random.standard_exponential(vocab_size, np.float32)
+        return self._numbers
 
     @property
     def is_greedy(self) -> bool:
@@ -62,12 +69,22 @@ class TokenSampler:
         return self._counts.total() >= params.min_tokens
 
     def draw(self, logits: Tensor) -> DrawnToken:
-        """Choose the next token.
+        """Choose the next token by itself.
 
         Args:
             logits: float32, shape (V,), of the model, not modified.
         """
-        token_id = self._choose(self._shaped(logits))
+        (token_id,) = choose(self.shaped(logits)[None], [self.params], [self.numbers(len(logits))])
+        return self.take(token_id, logits)
+
+    def take(self, token_id: int, logits: Tensor) -> DrawnToken:
+        """Remember the token that was chosen.
+
+        Args:
+            token_id: The next one.
+            logits: Of the model, as for ``shaped``.
+        """
+        self._numbers = None
         self._counts[token_id] += 1
         if self.mask is not None:
             self.mask.accept(token_id)
@@ -78,8 +95,8 @@ class TokenSampler:
         top = tuple(zip(ids.tolist(), values.tolist(), strict=True))
         return DrawnToken(token_id, float(logprobs[token_id]), top)
 
-    def _shaped(self, logits: Tensor) -> Tensor:
-        """The logits after penalties, bias, the mask and the ban on early ends; (V,)."""
+    def shaped(self, logits: Tensor) -> Tensor:
+        """The logits (V,) after penalties, bias, the mask and the ban on early ends."""
         params = self.params
         bans_end = self._counts.total() < params.min_tokens
         penalises = self._counts and (
@@ -102,15 +119,6 @@ class TokenSampler:
         others = logits.index_fill(0, end_ids, -torch.inf)
         return logits if self.mask and bool(others.isneginf().all()) else others
 
-    def _choose(self, logits: Tensor) -> int:
-        params = self.params
-        if params.temperature == 0:
-            return int(logits.argmax())
-        finite = logits.cpu().clamp(max=LARGEST_LOGIT)  # a tiny repetition penalty makes infinities
-        probs = torch.softmax(finite / max(params.temperature, LEAST_TEMPERATURE), dim=-1)
-        probs = _truncate(probs, params)
-        return int(torch.multinomial(probs, 1, generator=self._generator))
-
 
 def _mix(seed: int, choice_index: int) -> int:
     """A seed of 63 bits for a choice; neighbours are far apart (the golden ratio's bits)."""
@@ -128,18 +136,3 @@ def _penalise(logits: Tensor, counts: Counter[int], params: SamplingParams) -> N
     used = logits[ids]
     used = torch.where(used > 0, used / params.repetition_penalty, used * params.repetition_penalty)
     logits[ids] = used - uses * params.frequency_penalty - params.presence_penalty
-
-
-def _truncate(probs: Tensor, params: SamplingParams) -> Tensor:
-    """Zero what top_k, min_p and top_p leave out; at least the likeliest token stays; (V,)."""
-    if params.min_p > 0:
-        probs = probs.where(probs >= params.min_p * probs.max(), 0)
-    if params.top_k > 0 or params.top_p < 1:
-        ordered, ids = probs.sort(descending=True)
-        if params.top_k > 0:
-            ordered[params.top_k :] = 0
-        if params.top_p < 1:
-            before = ordered.cumsum(0) - ordered  # mass of the likelier ones
-            ordered[before >= params.top_p * ordered.sum()] = 0
-        probs = torch.zeros_like(probs).scatter(0, ids, ordered)
-    return probs
