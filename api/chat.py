@@ -8,14 +8,14 @@ from functools import partial
 from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse, Response
 
+from api.asking import admit, whole_answer
 from api.body import Intake
 from api.chat_reply import Reply, reply_json
 from api.chat_request import JPS_RULES, OPENAI_RULES, ChatRules, read_chat
-from api.client import while_client_stays
 from api.deps import GetDeps, ServiceDeps
 from api.dialects import openai_body
 from api.fallback import public_error, server_error
-from api.generation import Question, start
+from api.generation import Question
 from api.openapi import chat_operation
 from api.replies import Json, logprobs_json, media_info, new_id
 from api.request_log import request_id_of
@@ -58,9 +58,7 @@ async def _complete(
     question = Question(
         new_id("chatcmpl-"), request_id, asked.draft, asked.sampling, body.received_s
     )
-    with intake.line() as claim:
-        async with while_client_stays(request.receive):
-            generation = await start(deps, question, claim)
+    generation = await admit(request, question, deps, intake)
     reply = Reply(deps, question.id, int(time.time()), asked, generation, request_id)
     headers = ignored_header(asked.ignored)
     if asked.is_streamed:
@@ -70,13 +68,8 @@ async def _complete(
             keep_alive_s=deps.settings.sse_keepalive_s,
             headers=headers,
         )
-    try:
-        async with while_client_stays(request.receive):
-            answer = await generation.answer()
-        note_answer(deps.previews, generation.messages, answer.choices[0].text)
-        return JSONResponse(reply_json(reply, answer), headers=headers)
-    finally:
-        await generation.aclose()
+    answer = await whole_answer(request, generation, deps)
+    return JSONResponse(reply_json(reply, answer), headers=headers)
 
 
 async def chat_events(reply: Reply, previews: Previews) -> AsyncGenerator[bytes, None]:

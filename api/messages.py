@@ -1,6 +1,6 @@
 """Messages as clients write them, made into a draft of the conversation."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from api.chat_schemas import MAX_MESSAGES, ChatBody
@@ -60,11 +60,26 @@ def draft_of(body: ChatBody, rules: MessageRules, settings: Settings) -> Draft:
         message = f"messages: expected at most {rules.max_messages} (too_long)"
         raise RequestError(message, param="messages")
     reader = PartReader(clip_defaults(body, settings), rules, settings)
+    places = [f"messages[{index}]" for index in range(len(body.messages))]
+    return read_messages(dict(zip(places, body.messages, strict=True)), reader, at="messages")
+
+
+def read_messages(messages: Mapping[str, Message], reader: "PartReader", *, at: str) -> Draft:
+    """The conversation of messages, its system messages joined in front.
+
+    Args:
+        messages: In order, each under the path of the request where it stands.
+        reader: Reads their parts.
+        at: The path of all of them.
+
+    Raises:
+        RequestError: Or one of its kinds, for whatever is wrong.
+    """
     draft = [
-        DraftMessage(ROLES[message.role], tuple(_parts(message, index, reader)))
-        for index, message in enumerate(body.messages)
+        DraftMessage(ROLES[message.role], tuple(_parts(message, path, reader)))
+        for path, message in messages.items()
     ]
-    _check_text(draft, rules.max_part_chars)
+    _check_text(draft, reader.rules.max_part_chars, at)
     return join_system(draft)
 
 
@@ -105,14 +120,14 @@ def _inner(part: ContentPart) -> tuple[str, WireSchema | None]:
     return "", None
 
 
-def _parts(message: Message, index: int, reader: "PartReader") -> Iterator[DraftPart]:
+def _parts(message: Message, at: str, reader: "PartReader") -> Iterator[DraftPart]:
     content = message.content
     if content is None or isinstance(content, str):
         if content is not None:
             yield TextPart(content)
         return
     for number, part in enumerate(content):
-        path = f"messages[{index}].content[{number}]"
+        path = f"{at}.content[{number}]"
         _check_role(part, ROLES[message.role], message.role, path)
         yield reader.read(part, path)
 
@@ -161,13 +176,13 @@ class PartReader:
                 )
 
 
-def _check_text(draft: list[DraftMessage], max_part_chars: int | None) -> None:
+def _check_text(draft: list[DraftMessage], max_part_chars: int | None, at: str) -> None:
     lengths = [
         len(part.text) for message in draft for part in message.parts if isinstance(part, TextPart)
     ]
     if max_part_chars is not None and max(lengths, default=0) > max_part_chars:
-        message = f"messages: expected at most {max_part_chars} characters in a part"
-        raise RequestError(message, param="messages")
+        message = f"{at}: expected at most {max_part_chars} characters in a part"
+        raise RequestError(message, param=at)
     if sum(lengths) > MAX_TEXT_CHARS:
-        message = f"messages: expected at most {MAX_TEXT_CHARS} characters of text"
-        raise RequestError(message, param="messages")
+        message = f"{at}: expected at most {MAX_TEXT_CHARS} characters of text"
+        raise RequestError(message, param=at)
