@@ -23,6 +23,7 @@ from api.preview_socket import preview_routes
 from api.probe import probe_routes
 from api.request_log import RequestLog
 from api.request_meter import RequestMeter, RequestTally
+from api.responses import response_routes
 from api.stream_pictures import stream_picture_routes
 from api.streams import stream_routes
 from api.unknown import UnknownPath
@@ -30,11 +31,11 @@ from api.viewers import Viewers
 from contracts.errors import MethodNotAllowed, NotFound
 
 INSTEAD = {
-    "/v1/completions": "/v1/chat/completions",
-    "/v1/responses": "/v1/chat/completions",
-    "/v1/embeddings": "/v1/chat/completions; embeddings are not made here",
-    "/v1/audio": "/v1/chat/completions; sound is not heard here",
-    "/v1/files": "/analyze_video or /analyze_image, which take the file itself",
+    "/v1/completions": "is not offered; use /v1/chat/completions",
+    "/v1/embeddings": "is not offered; use /v1/chat/completions; embeddings are not made here",
+    "/v1/audio": "is not offered; use /v1/chat/completions; sound is not heard here",
+    "/v1/files": "is not offered; use /analyze_video or /analyze_image, which take the file itself",
+    "/v1/responses": "keeps nothing; send the whole conversation with each request",
 }
 
 
@@ -61,6 +62,7 @@ def build_app(deps: GetDeps, *, alerts: GetAlerts | None = None, idle_s: float =
     intake, viewers, tally = Intake(deps, idle_s=idle_s), Viewers(deps), RequestTally()
     app.include_router(model_routes(deps))
     app.include_router(chat_routes(deps, intake))
+    app.include_router(response_routes(deps, intake))
     app.include_router(analyze_routes(deps, intake))
     app.include_router(probe_routes(deps, intake))
     app.include_router(stream_routes(deps, intake))
@@ -85,7 +87,7 @@ async def _answer_not_found(request: Request, exc: Exception) -> Response:
     message = "no such path; /docs lists the ones there are"
     for prefix, instead in INSTEAD.items():
         if path == prefix or path.startswith(f"{prefix}/"):
-            message = f"{prefix} is not offered; use {instead}"
+            message = f"{prefix} {instead}"
     return error_response(NotFound(message), path)
 
 

@@ -12,7 +12,15 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from api import event_replies, rule_replies, rule_schemas, stream_replies, stream_schemas
+from api import (
+    event_replies,
+    response_replies,
+    response_schemas,
+    rule_replies,
+    rule_schemas,
+    stream_replies,
+    stream_schemas,
+)
 from api import reply_schemas as replies
 from api.analyze_schemas import ImageOptions, VideoOptions
 from api.chat_schemas import ChatBody
@@ -25,6 +33,7 @@ Schema = dict[str, Any]  # a JSON Schema: any JSON object
 
 BODIES: tuple[type[BaseModel], ...] = (
     ChatBody,
+    response_schemas.ResponseBody,
     ImageOptions,
     VideoOptions,
     stream_schemas.StreamBody,
@@ -39,6 +48,7 @@ REPLIES: tuple[type[BaseModel], ...] = (
     replies.AnalyzeImageReply,
     replies.AnalyzeVideoReply,
     replies.ChatCompletion,
+    response_replies.ResponseReply,
     replies.MediaProbe,
     replies.ModelReply,
     replies.ModelList,
@@ -149,9 +159,20 @@ def chat_operation(path: str) -> Operation:
     errors = (*GENERATION_ERRORS, 422) if dialect_of(path) == "jps" else GENERATION_ERRORS
     summary = "Ask about text, pictures and videos"
     told = operation(path, summary, replies.ChatCompletion, *errors, body=json_of(ChatBody))
-    told["responses"][200]["content"]["text/event-stream"] = {
-        "schema": {"type": "string", "description": "With stream true: chunks, then [DONE]"}
-    }
+    return _streamed(told, "chunks, then [DONE]")
+
+
+def response_operation(path: str) -> Operation:
+    """The document of responses."""
+    body = json_of(response_schemas.ResponseBody)
+    summary = "Ask as chats do, in the words of OpenAI's newer API"
+    told = operation(path, summary, response_replies.ResponseReply, *GENERATION_ERRORS, body=body)
+    return _streamed(told, "response.created to response.completed, each event under its name")
+
+
+def _streamed(told: Operation, events: str) -> Operation:
+    described = {"type": "string", "description": f"With stream true: {events}"}
+    told["responses"][200]["content"]["text/event-stream"] = {"schema": described}
     return told
 
 

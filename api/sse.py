@@ -17,10 +17,11 @@ KEEP_ALIVE = b": keep-alive\n\n"
 HEADERS = {"cache-control": "no-store", "x-accel-buffering": "no"}
 
 
-def event(value: object) -> bytes:
-    """One event that carries JSON."""
+def event(value: object, *, name: str | None = None) -> bytes:
+    """One event that carries JSON, under a name or without."""
     text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    return f"data: {text}\n\n".encode()
+    named = f"event: {name}\n" if name else ""
+    return f"{named}data: {text}\n\n".encode()
 
 
 class EventStream(Response):

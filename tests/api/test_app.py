@@ -38,7 +38,6 @@ def test_an_unknown_path_is_404_in_the_dialect_of_its_prefix(path: str, body: st
         ("/v1/embeddings", "embeddings"),
         ("/v1/audio/speech", "sound"),
         ("/v1/files", "/analyze_video"),
-        ("/v1/responses", "/v1/chat/completions"),
     ],
 )
 def test_what_is_not_offered_says_what_to_use(path: str, instead: str) -> None:

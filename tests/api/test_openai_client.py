@@ -6,8 +6,10 @@ import httpx2  # the client library that openai itself is built on
 import openai
 import pytest
 from openai import AsyncOpenAI
+from pydantic import BaseModel
 
 from api.app import build_app
+from contracts.answer_forms import JsonForm
 from contracts.errors import QueueFull, RequestTimeout
 from contracts.generation import TokenDelta
 from runners.scripted import ScriptedRunner
@@ -61,6 +63,55 @@ async def test_a_streamed_chat_is_the_same() -> None:
     assert "".join(pieces) == "Two cats."
     assert chunks[-1].usage is not None
     assert len({chunk.id for chunk in chunks}) == 1
+
+
+async def test_a_response_is_answered() -> None:
+    reply = await client_of(saying("Two", " cats.")).responses.create(
+        model="m",
+        instructions="Look.",
+        input=[{"role": "user", "content": [{"type": "input_text", "text": "What is there?"}]}],
+        metadata={"a": "b"},
+    )
+    assert reply.output_text == "Two cats."
+    assert reply.status == "completed"
+    assert reply.metadata == {"a": "b"}
+    assert reply.usage is not None
+    assert reply.usage.total_tokens == 6
+
+
+async def test_a_streamed_response_is_the_same() -> None:
+    client = client_of(saying("Two", " cats."))
+    async with client.responses.stream(model="m", input="hi") as stream:
+        pieces = [one.delta async for one in stream if one.type == "response.output_text.delta"]
+        whole = await stream.get_final_response()
+    assert pieces == ["Two", " cats."]
+    assert whole.output_text == "Two cats."
+
+
+class Sight(BaseModel):
+    what: str
+    count: int
+
+
+async def test_a_response_of_a_form_is_parsed() -> None:
+    said = '{"what": "cats", "count": 2}'
+    runner = saying(said, times=2)
+    reply = await client_of(runner).responses.parse(model="m", input="hi", text_format=Sight)
+    assert reply.output_parsed == Sight(what="cats", count=2)
+    chat = await client_of(runner).chat.completions.parse(
+        model="m", messages=[{"role": "user", "content": "hi"}], response_format=Sight
+    )
+    assert chat.choices[0].message.parsed == reply.output_parsed
+    assert all(isinstance(request.sampling.form, JsonForm) for request in runner.requests)
+
+
+async def test_a_response_that_fails_says_so_in_its_last_event() -> None:
+    runner = DeltaRunner(ADMITTED, TokenDelta("a"), RequestTimeout("late"))
+    stream = await client_of(runner).responses.create(model="m", input="hi", stream=True)
+    last = [one async for one in stream][-1]
+    assert last.type == "response.failed"
+    assert last.response.error is not None
+    assert last.response.error.message == "late"
 
 
 async def test_errors_are_the_clients_classes() -> None:

@@ -32,6 +32,7 @@ def test_every_route_is_there(document: dict[str, Any]) -> None:
         "/v1/chat/completions",
         "/api/v1/chat/completions",
         "/api/v1/chat/completion",
+        "/v1/responses",
         "/v1/media/probe",
         "/v1/streams",
         "/v1/streams/{stream_id}",

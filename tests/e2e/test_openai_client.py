@@ -79,6 +79,19 @@ def test_an_answer_is_of_the_form_that_was_asked_for(client: OpenAI, files: Path
     assert label.choices[0].message.content in ("yes", "busy")
 
 
+def test_a_response_is_answered_and_streamed(client: OpenAI, files: Path) -> None:
+    payload = base64.b64encode((files / "left.mp4").read_bytes()).decode()
+    said: Any = [
+        {"type": "input_video", "video_url": f"data:video/mp4;base64,{payload}"},
+        {"type": "input_text", "text": "Which way does the red circle move?"},
+    ]
+    asked_for: dict[str, Any] = {"input": [{"role": "user", "content": said}], "temperature": 0}
+    reply = client.responses.create(model="lookout-demo", **asked_for)
+    assert "left" in reply.output_text
+    with client.responses.stream(model="lookout-demo", **asked_for) as stream:
+        assert stream.get_final_response().output_text == reply.output_text
+
+
 def test_the_stream_says_what_the_answer_says(client: OpenAI, files: Path) -> None:
     part = video_part(files / "left.mp4")
     whole = asked(client, "What happens?", part).choices[0].message.content
