@@ -24,6 +24,7 @@ from api.probe import probe_routes
 from api.request_log import RequestLog
 from api.request_meter import RequestMeter, RequestTally
 from api.responses import response_routes
+from api.status import status_routes
 from api.stream_pictures import stream_picture_routes
 from api.streams import stream_routes
 from api.unknown import UnknownPath
@@ -70,6 +71,7 @@ def build_app(deps: GetDeps, *, alerts: GetAlerts | None = None, idle_s: float =
     app.include_router(stream_picture_routes(deps, viewers))
     app.include_router(preview_routes(deps, viewers))
     app.include_router(health_routes(deps))
+    app.include_router(status_routes(deps, alerts))
     app.include_router(metric_routes(MetricSources(deps, alerts, tally, viewers)))
     if alerts is not None:
         add_alert_routes(app, deps, alerts, intake)

@@ -10,11 +10,11 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from api.auth import METRICS_PATH
-from api.deps import GetAlerts, GetDeps, ServiceDeps
+from api.deps import GetAlerts, GetDeps
 from api.openapi import Success, operation, text_of
 from api.prometheus.page import CONTENT_TYPE, Snapshot, render
-from api.prometheus.service_families import ServedModel
 from api.request_meter import RequestTally
+from api.served_model import served_model
 from api.viewers import Viewers
 
 
@@ -31,7 +31,7 @@ class MetricSources:
         """All of them now."""
         deps = self.deps()
         return Snapshot(
-            model=_served_model(deps),
+            model=served_model(deps),
             requests=self.tally.stats(),
             engine=deps.runner.stats(),
             media=deps.media.stats(),
@@ -52,15 +52,3 @@ def metric_routes(sources: MetricSources) -> APIRouter:
         return Response(content, headers={"content-type": CONTENT_TYPE})
 
     return router
-
-
-def _served_model(deps: ServiceDeps) -> ServedModel:
-    settings = deps.settings
-    return ServedModel(
-        name=settings.served_name,
-        runner=settings.runner,
-        quantization=settings.quantization,
-        device=settings.device,
-        version=deps.version,
-        is_ready=deps.runner.state == "ready",
-    )

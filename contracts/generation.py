@@ -164,6 +164,8 @@ class ModelCard:
         batches: Whether requests are computed together; else one waits for the other.
         judging: By what yes and no are told apart: by the likelihood of the answer's first token,
             or, at a server that tells none, by the answer's text.
+        device: Where it is; empty: as the settings say.
+        quantization: Of its weights, likewise.
     """
 
     root: str
@@ -172,6 +174,8 @@ class ModelCard:
     knows_video: bool = True
     batches: bool = True
     judging: Judging = "likelihood"
+    device: str = ""
+    quantization: str = ""
 
 
 class ModelRunner(Judge, Protocol):
@@ -185,6 +189,11 @@ class ModelRunner(Judge, Protocol):
     @property
     def state(self) -> ModelState:
         """``ready`` when the model is loaded and its engine turns."""
+        ...
+
+    @property
+    def progress(self) -> float:
+        """How much of the model is loaded, 0 to 1."""
         ...
 
     def require_card(self) -> ModelCard:

@@ -135,7 +135,7 @@ class SlabStep:
         stop: Behind the last one.
         num_seen: Tokens of the longest row, the new one included.
         mask: Shape (rows, 1, 1, C); ``None`` where all rows are equally long.
-        slots: Where the new tokens go in a layer without a window, from the slab's beginning.
+        lengths: Of the rows, without the new token.
     """
 
     slab: Slab
@@ -156,11 +156,12 @@ class SlabStep:
         mask = None if is_even else slab.mask[:num_rows, None, None]
         return cls(slab, start, start + num_rows, longest + 1, mask, lengths)
 
-    def slots(self, num_slots: int) -> Tensor:
-        """Where new tokens go in a layer that keeps so many, counted over all rows; (rows,)."""
-        firsts = torch.arange(len(self.lengths), device=self.lengths.device) * num_slots
+    def slots(self, num_heads: int, num_slots: int) -> Tensor:
+        """Where new tokens go in a layer that keeps so many, over all rows and heads; (R * H,)."""
+        num_rows, device = len(self.lengths), self.lengths.device
+        firsts = torch.arange(num_rows * num_heads, device=device).view(num_rows, num_heads)
         at = self.lengths if num_slots == self.slab.capacity else self.lengths % num_slots
-        return firsts + at
+        return (firsts * num_slots + at[:, None]).flatten()
 
 
 @dataclass(slots=True, eq=False)
@@ -174,7 +175,7 @@ class RowStep:
     shapes: tuple[LayerShape, ...]
     slabs: Iterable[Slab]
     _parts: list[SlabStep] = field(default_factory=list, init=False)
-    _slots: dict[tuple[int, int, torch.device], Tensor] = field(default_factory=dict, init=False)
+    _slots: dict[tuple[int, LayerShape], Tensor] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
         start = 0
@@ -192,18 +193,19 @@ class RowStep:
         """Write the new tokens' keys and values, (B, heads, 1, D), into a layer."""
         shape = self.shapes[layer_idx]
         for number, part in enumerate(self._parts):
-            num_slots = shape.num_slots(part.slab.capacity)
-            slots = self._slots_on(number, num_slots, shape.device)
+            slots = self._slots_on(number, shape)
             held = (part.slab.keys[layer_idx], part.slab.values[layer_idx])
             for tensor, new in zip(held, (keys, values), strict=True):
-                tokens = new[part.start : part.stop, :, 0]  # (rows, heads, D)
-                tensor.view(-1, *tokens.shape[1:]).index_copy_(0, slots, tokens.to(tensor.dtype))
+                tokens = new[part.start : part.stop].reshape(-1, new.shape[-1])  # (rows * H, D)
+                tensor.view(-1, new.shape[-1]).index_copy_(0, slots, tokens.to(tensor.dtype))
         return LayerStep(layer_idx, shape, self._parts), None
 
-    def _slots_on(self, number: int, num_slots: int, device: torch.device) -> Tensor:
-        key = (number, num_slots, device)
+    def _slots_on(self, number: int, shape: LayerShape) -> Tensor:
+        part = self._parts[number]
+        key = (number, shape)
         if key not in self._slots:
-            self._slots[key] = self._parts[number].slots(num_slots).to(device)
+            num_slots = shape.num_slots(part.slab.capacity)
+            self._slots[key] = part.slots(shape.num_heads, num_slots).to(shape.device)
         return self._slots[key]
 
 
@@ -227,8 +229,8 @@ class LayerStep:
         if mask is not None:
             stop = min(-(-stop // MASK_MULTIPLE) * MASK_MULTIPLE, num_slots)
             mask = mask[..., :stop].to(query.device)
-        keys = part.slab.keys[self.layer_index][:num_rows, :stop].transpose(1, 2)
-        values = part.slab.values[self.layer_index][:num_rows, :stop].transpose(1, 2)
+        keys = part.slab.keys[self.layer_index][:num_rows, :, :stop]
+        values = part.slab.values[self.layer_index][:num_rows, :, :stop]
         # Heads that share keys stand where else several tokens would: no key is copied for them.
         shared = query.reshape(num_rows, self.shape.num_heads, -1, width).to(keys.dtype)
         seen = scaled_dot_product_attention(shared, keys, values, attn_mask=mask, scale=scaling)

@@ -90,7 +90,7 @@ class Slab:
         rows: In the order of their memory, without gaps.
         lengths: Of the rows, on the first layer's device; shape (R,).
         mask: Added to attention's scores: 0 at tokens of a row, minus infinity behind; (R, C).
-        keys: Of each layer, (R, C, H, D).
+        keys: Of each layer, (R, H, C, D).
         values: Likewise.
     """
 
@@ -146,7 +146,7 @@ class Slab:
         source, index, length = row.slab, row.index, row.length
         place = self.new_row(length)
         for mine, theirs in zip(self._tensors(), source._tensors(), strict=True):
-            mine[place.index, : theirs.shape[1]] = theirs[index]
+            mine[place.index, :, : theirs.shape[2]] = theirs[index]
         source.remove(row)
         row.slab, row.index = self, place.index
         self.rows[place.index] = row
@@ -161,15 +161,15 @@ class Slab:
                 (self.keys[index], layer.keys),
                 (self.values[index], layer.values),
             ):
-                newest = theirs[0, :, first - row.length :].transpose(0, 1)  # (T, H, D)
-                mine[row.index].index_copy_(0, at, newest.to(mine.dtype))
+                newest = theirs[0, :, first - row.length :]  # (H, T, D)
+                mine[row.index].index_copy_(1, at, newest.to(mine.dtype))
 
     def _tensors(self) -> list[Tensor]:
         return [*self.keys, *self.values]
 
     def _move(self, row: Row, index: int) -> None:
         for tensor in self._tensors():
-            tensor[index, : row.length] = tensor[row.index, : row.length]
+            tensor[index, :, : row.length] = tensor[row.index, :, : row.length]
         self.lengths[index], self.mask[index] = self.lengths[row.index], self.mask[row.index]
         self.rows[index] = row
         row.index = index
@@ -179,7 +179,7 @@ class Slab:
 
     def _zeros(self, shape: LayerShape, width: int) -> Tensor:
         """Not just any memory: what a mask leaves out must be a number all the same."""
-        size = (self.num_allocated, shape.num_slots(self.capacity), shape.num_heads, width)
+        size = (self.num_allocated, shape.num_heads, shape.num_slots(self.capacity), width)
         return torch.zeros(size, dtype=shape.dtype, device=shape.device)
 
     def _resize(self, num_rows: int) -> None:

@@ -78,7 +78,7 @@ def _load_network(
     optional = {"lm_head.weight"} if config.text["tie_word_embeddings"] else ()
     check_shapes(shapes, checkpoint_shapes(bare, original_name, stored, shapes), optional)
     announce(plan)
-    with loading(bare):
+    with loading(bare, plan.progress):
         network, loaded = LlavaOnevisionForConditionalGeneration.from_pretrained(
             directory,
             config=plan.config(network_config),

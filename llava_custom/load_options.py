@@ -2,13 +2,14 @@
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import torch
 from transformers.utils import is_flash_attn_2_available
 
 from contracts.errors import WeightsError
+from llava_custom.progress import Listener, unheard
 from llava_custom.quantization import Quantization, Scheme
 
 logger = logging.getLogger(__name__)
@@ -32,6 +33,7 @@ class LoadOptions:
             they are spread; ``None``: what is free.
         dtype: Of weights that are not quantised, and of the arithmetic.
         vision_chunk: Pictures the vision tower takes at once.
+        on_progress: Told how much of the weights is loaded, 0 to 1, on the thread that loads.
         is_packed: Whether linear layers on a CPU are laid out for its products; such a network
             can only compute.
     """
@@ -44,6 +46,7 @@ class LoadOptions:
     max_memory: Mapping[int | str, int] | None = None
     dtype: torch.dtype = torch.float32
     vision_chunk: int = 16
+    on_progress: Listener = field(default=unheard, compare=False)
     is_packed: bool = False
 
     @property

@@ -22,7 +22,7 @@ from llava_custom.memory import MemoryNeed, count_memory, measured_bytes, other_
 from llava_custom.packed_linear import pack_linears
 from llava_custom.placement import placement, places
 from llava_custom.prequantised import settle_dtype, settled_scheme
-from llava_custom.progress import progress_lines
+from llava_custom.progress import LoadProgress, progress_lines
 from llava_custom.quantization import KEPT_MODULES, Scheme, quantization_config
 
 logger = logging.getLogger(__name__)
@@ -42,6 +42,7 @@ class WeightPlan:
         attention: Transformers' name of the kernel.
         quantization: bitsandbytes' settings, or ``None``.
         is_stored: Whether the checkpoint's weights are quantised already.
+        progress: How much of them is loaded.
     """
 
     options: LoadOptions
@@ -50,6 +51,7 @@ class WeightPlan:
     attention: str
     quantization: Any
     is_stored: bool
+    progress: LoadProgress
 
     def config(self, config: Any) -> Any:  # noqa: ANN401 - transformers is untyped here
         """A network's configuration as ``from_pretrained`` needs it."""
@@ -120,6 +122,7 @@ def plan_weights(
         attention=attention_kernel(options),
         quantization=quantization_config(scheme, options.device, text, kept_modules),
         is_stored=stored is not None,
+        progress=LoadProgress(bare, options.on_progress),
     )
 
 
@@ -133,16 +136,18 @@ def announce(plan: WeightPlan) -> None:
 
 
 @contextmanager
-def loading(bare: nn.Module) -> Iterator[None]:
-    """Log progress while ``from_pretrained`` loads a network, and say in a sentence what fails.
+def loading(bare: nn.Module, progress: LoadProgress) -> Iterator[None]:
+    """Tell of progress while ``from_pretrained`` loads, and say in a sentence what fails.
 
     Args:
-        bare: Its likeness on the meta device.
+        bare: The likeness on the meta device of the network, or of the next part of it.
+        progress: Of the whole.
 
     Raises:
         WeightsError: The weights do not fit, or cannot be converted.
     """
-    with warnings.catch_warnings(), progress_lines(bare):
+    listener = progress.part(bare)
+    with warnings.catch_warnings(), progress_lines(bare, listener=listener):
         # It means a parameter that is no module's, image_newline, and places it all the same.
         warnings.filterwarnings("ignore", message="The following device_map keys do not match")
         try:

@@ -99,7 +99,7 @@ def _check_weights(
 
 
 def _load_tower(directory: Path, config: VilaConfig, plan: WeightPlan, bare: nn.Module) -> Any:  # noqa: ANN401
-    with loading(bare):
+    with loading(bare, plan.progress):
         tower, loaded = SiglipVisionModel.from_pretrained(
             directory / TOWER,
             config=SiglipVisionConfig(**config.tower),
@@ -110,7 +110,7 @@ def _load_tower(directory: Path, config: VilaConfig, plan: WeightPlan, bare: nn.
 
 
 def _load_llm(directory: Path, config: VilaConfig, plan: WeightPlan, bare: nn.Module) -> Any:  # noqa: ANN401
-    with loading(bare):
+    with loading(bare, plan.progress):
         llm, loaded = LlamaForCausalLM.from_pretrained(
             directory / LLM, config=plan.config(LlamaConfig(**config.text)), **plan.arguments()
         )

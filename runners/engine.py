@@ -9,16 +9,14 @@ any thread.
 """
 
 import logging
-import threading
 import time
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 
 import torch
 
 from contracts.engine_stats import EngineStats
-from contracts.errors import QueueFull, RequestTimeout, RunnerError, ServiceError, ShuttingDown
+from contracts.errors import RequestTimeout, RunnerError, ServiceError
 from contracts.generation import Timings, TokenDelta, Usage
 from llava_custom.device_memory import is_out_of_memory, release
 from llava_custom.kv_rows import KvRows, is_batchable
@@ -28,11 +26,11 @@ from runners.family import ModelFamily
 from runners.jobs import AnyJob, Job
 from runners.limits import EngineLimits
 from runners.lone_rows import LoneRows
-from runners.pace import DeparturePace
 from runners.reading import Reader, Reading, ReadPrompt
 from runners.running import Answer, Running
-from runners.schedule import EMPTY, FULL, Room, cannot_be_kept, next_work
+from runners.schedule import EMPTY, FULL, Room, next_work
 from runners.shortage import out_of_memory
+from runners.waiting import WaitingJobs, is_too_late, stopping
 
 logger = logging.getLogger(__name__)
 
@@ -63,9 +61,7 @@ class Engine:
         self._model = model
         self._limits = limits
         self._flush = flush
-        self._waiting: list[AnyJob] = []
-        self._changed = threading.Condition()
-        self._is_closing = False
+        self._waiting = WaitingJobs(limits.max_waiting)
         self._meter = EngineMeter()
         self._caches = caches or Caches()
         self._reader = Reader(
@@ -78,7 +74,6 @@ class Engine:
         kv_rows = KvRows() if self.batches else LoneRows(model.kv_bytes_per_token)
         self._running = Running(model, kv_rows, self._meter)
         self._readings: dict[AnyJob, Reading] = {}
-        self._departures = DeparturePace()
         self._turned_s = time.monotonic()
         self._kv_bytes = 0
 
@@ -89,23 +84,11 @@ class Engine:
             QueueFull: As many wait as may.
             ShuttingDown: The engine was closed.
         """
-        with self._changed:
-            if self._is_closing:
-                raise _stopping()
-            num_waiting = sum(not waiting.is_cancelled for waiting in self._waiting)
-            if num_waiting >= max(self._limits.max_waiting, 1):
-                wait_s = self._departures.wait_s(num_waiting)
-                message = f"{num_waiting} requests are waiting already; try again in {wait_s} s"
-                raise QueueFull(message, retry_after_s=wait_s)
-            self._waiting.append(job)
-            self._departures.begin(time.monotonic())
-            self._changed.notify()
+        self._waiting.add(job)
 
     def close(self) -> None:
         """End all work; ``run`` returns after the step it is in."""
-        with self._changed:
-            self._is_closing = True
-            self._changed.notify()
+        self._waiting.close()
 
     def has_turned_within(self, seconds: float) -> bool:
         """Whether the loop is idle or began a turn lately."""
@@ -113,12 +96,10 @@ class Engine:
 
     def stats(self) -> EngineStats:
         """What was done so far; from any thread."""
-        with self._changed:
-            waiting = Counter(job.work_class for job in self._waiting)
         running = self._running.num_by_class()
         running.update(job.work_class for job in list(self._readings))
         stats = self._meter.stats(
-            waiting,
+            self._waiting.num_by_class(),
             running,
             kv_bytes=self._kv_bytes,
             max_kv_bytes=self._limits.max_kv_bytes,
@@ -129,8 +110,9 @@ class Engine:
     def run(self) -> None:
         """The device thread's main loop; returns after ``close``."""
         with torch.inference_mode():
-            while not self._is_closing:
-                self._wait_for_work()
+            while not self._waiting.is_closed:
+                if not self._has_work:
+                    self._waiting.wait()
                 self._turn()
                 self._flush()
             self._refuse_the_rest()
@@ -140,27 +122,20 @@ class Engine:
     def _has_work(self) -> bool:
         return bool(self._running.answers or self._readings or self._waiting)
 
-    def _wait_for_work(self) -> None:
-        with self._changed:
-            while not (self._has_work or self._is_closing):
-                self._changed.wait()
-
     def _turn(self) -> None:
         self._turned_s = began_s = time.monotonic()
         self._drop_cancelled()
         while self._read_one_piece() and time.monotonic() - began_s < READ_S:
             self._drop_cancelled()
-        if self._running.answers and not self._is_closing:
+        if self._running.answers and not self._waiting.is_closed:
             self._decode()
         self._kv_bytes = self._running.kv_bytes
 
     def _drop_cancelled(self) -> None:
         """Let go of what nobody waits for, and refuse what comes too late however it is done."""
-        now_s, pace_s = time.monotonic(), self._reader.pace.best_s
-        with self._changed:
-            late = [job for job in self._waiting if cannot_be_kept(job, now_s, pace_s)]
-            gone = [job for job in self._waiting if job.is_cancelled]
-            self._waiting = [job for job in self._waiting if job not in (*late, *gone)]
+        pace_s = self._reader.pace.best_s
+        gone = self._waiting.drop(lambda job: not job.is_cancelled)
+        late = self._waiting.drop(lambda job: not is_too_late(job, pace_s))
         for job in late:
             job.listener(RequestTimeout("the answer could not have come before its deadline"))
         for job, reading in list(self._readings.items()):
@@ -176,11 +151,9 @@ class Engine:
 
     def _read_one_piece(self) -> bool:
         """Go on with the most urgent prompt; false when there is none that may be read."""
-        if self._is_closing or not (self._waiting or self._readings):
+        if self._waiting.is_closed or not (self._waiting or self._readings):
             return False
-        with self._changed:
-            waiting = list(self._waiting)
-        job = next_work(list(self._readings), waiting, self._room(), time.monotonic())
+        job = next_work(list(self._readings), self._waiting.jobs, self._room(), time.monotonic())
         if job is None:
             return False
         if not self._try_reading(job):
@@ -221,8 +194,7 @@ class Engine:
         return True
 
     def _begin(self, job: AnyJob) -> Reading:
-        with self._changed:
-            self._waiting.remove(job)
+        self._waiting.take(job)
         reading = self._readings[job] = self._reader.begin(job)
         queue_s = reading.begun_s - job.submitted_s
         if not job.is_second_try:
@@ -282,8 +254,7 @@ class Engine:
         if not job.has_answered and not job.is_second_try:
             logger.warning("%s: out of memory, trying once more", job.name)
             job.is_second_try = True
-            with self._changed:
-                self._waiting.append(job)
+            self._waiting.put_back(job)
             return
         logger.warning("%s: out of memory, refused (out_of_memory)", job.name)
         error = out_of_memory(
@@ -313,17 +284,11 @@ class Engine:
             self._count_departure()
 
     def _count_departure(self) -> None:
-        with self._changed:
-            self._departures.leave(time.monotonic(), is_last=not self._has_work)
+        self._waiting.leave(is_last=not self._has_work)
 
     def _refuse_the_rest(self) -> None:
-        with self._changed:
-            jobs, self._waiting = self._waiting, []
+        jobs = self._waiting.drop(lambda _: False)
         jobs += [*self._readings, *(answer.job for answer in self._running.answers)]
         for job in jobs:
             self._leave(job)
-            job.listener(_stopping())
-
-
-def _stopping() -> ShuttingDown:
-    return ShuttingDown("the service is stopping; send the request again in a moment")
+            job.listener(stopping())

@@ -1,11 +1,16 @@
-"""Which package reads a checkpoint, by the architecture that its config.json names."""
+"""Which package reads a checkpoint, by the architecture that its config.json names, and how."""
 
 from pathlib import Path
+from typing import Literal
+
+import torch
 
 from contracts.errors import WeightsError
+from contracts.settings import Settings
 from llava_custom import LoadOptions, knows, load_checkpoint, read_config
 from llava_custom.checkpoint import CONFIG_PATTERNS, find_directory, read_json
 from llava_custom.families import FAMILIES
+from llava_custom.progress import Listener
 from runners import hub
 from runners.family import ModelFamily
 
@@ -35,6 +40,32 @@ def load_model(path: str, options: LoadOptions) -> ModelFamily:
         return load_checkpoint(path, options)
     directory = find_directory(path)
     return hub.load_hub_checkpoint(directory, _hub_architecture(directory), options)
+
+
+def load_options(settings: Settings, on_progress: Listener) -> LoadOptions:
+    """The device and precision that ``auto`` stands for on this machine.
+
+    Args:
+        settings: What the operator chose.
+        on_progress: Told how much of the weights is loaded, 0 to 1, on the thread that loads.
+    """
+    device = settings.device
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    dtype: Literal["bfloat16", "float16", "float32", "auto"] = settings.dtype
+    if dtype == "auto":
+        dtype = "float32" if device == "cpu" else "bfloat16"
+    return LoadOptions(
+        quantization=settings.quantization,
+        double_quant=settings.double_quant,
+        attention=settings.attention,
+        device=device,
+        device_map=settings.device_map,
+        dtype=getattr(torch, dtype),
+        vision_chunk=settings.vision_chunk,
+        is_packed=True,
+        on_progress=on_progress,
+    )
 
 
 def _hub_architecture(directory: Path) -> str:

@@ -42,6 +42,7 @@ from runners.remote.wire import WireProbe, WireTokens, WireUsage
 NUM_FRAMES = 8  # of a clip, when a client does not say: what most models were trained on or with
 CHAT = "/chat/completions"
 STREAMED: Json = {"stream": True, "stream_options": {"include_usage": True}}
+REMOTE = "remote"  # in the place of a device
 NO_SUCH_ROUTE = (404, 405, 501)
 STOPPING = "the service is stopping; send the request again in a moment"
 
@@ -72,6 +73,11 @@ class OpenAIRunner:
     def state(self) -> ModelState:
         """As the server was when it was last looked at, some seconds ago."""
         return self._watch.state
+
+    @property
+    def progress(self) -> float:
+        """All or nothing: a server does not tell how far it is."""
+        return float(self.state == "ready")
 
     def require_card(self) -> ModelCard:
         """What is served; see ``ModelRunner``."""
@@ -215,4 +221,10 @@ class OpenAIRunner:
 
     def _card_of(self, model: ServerModel) -> ModelCard:
         frames = FramePolicy(num_frames=NUM_FRAMES)
-        return ModelCard(model.root, model.context_length, frames, judging=self._judge.judging)
+        return ModelCard(
+            model.root,
+            model.context_length,
+            frames,
+            judging=self._judge.judging,
+            device=REMOTE,
+        )

@@ -61,6 +61,11 @@ class ScriptedRunner:
         """Ready when it has a card."""
         return "ready" if self.card else "loading"
 
+    @property
+    def progress(self) -> float:
+        """All or nothing."""
+        return float(self.card is not None)
+
     def require_card(self) -> ModelCard:
         """The card; without one it is loading for ever."""
         if self.card is None:

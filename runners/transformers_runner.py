@@ -11,15 +11,12 @@ import time
 from collections.abc import AsyncGenerator, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from typing import Literal, TypeVar
-
-import torch
+from typing import TypeVar
 
 from contracts.answer_forms import AnswerForm
 from contracts.chat import ChatMessage, TextPart, VideoPart
 from contracts.engine_stats import EngineStats
 from contracts.errors import (
-    ContextLengthExceeded,
     ModelLoading,
     ModelUnavailable,
     RequestError,
@@ -36,17 +33,19 @@ from contracts.generation import (
 )
 from contracts.judging import Judgement, JudgeRequest
 from contracts.settings import Settings
-from llava_custom import LoadOptions, Prompt
+from llava_custom import Prompt
 from llava_custom.device_memory import free_bytes, gpu_memory
 from llava_custom.kv_rows import is_batchable
 from runners.caches import Caches
+from runners.context_room import room_in
 from runners.engine import Engine
 from runners.family import ModelFamily
 from runners.grammars import Grammar, GrammarCompiler
 from runners.hand_over import HandOver
 from runners.jobs import Job, JudgeJob
 from runners.limits import EngineLimits
-from runners.loading import check_model, load_model
+from runners.loading import check_model, load_model, load_options
+from runners.model_root import model_root
 
 logger = logging.getLogger(__name__)
 
@@ -73,6 +72,7 @@ class TransformersRunner:
         self._engine: Engine | None = None
         self._failure: str | None = None
         self._hand_over = HandOver()
+        self._progress = 0.0
         self._planner = ThreadPoolExecutor(1, thread_name_prefix="planner")
         self._compiler: GrammarCompiler | None = None
         self._compiling = ThreadPoolExecutor(1, thread_name_prefix="grammars")
@@ -91,6 +91,11 @@ class TransformersRunner:
             return "loading"
         turns = self._engine is not None and self._engine.has_turned_within(MAX_TURN_S)
         return "ready" if turns and self._thread.is_alive() else "failed"
+
+    @property
+    def progress(self) -> float:
+        """How much of the weights is loaded, 0 to 1, by bytes."""
+        return self._progress if self._model is None else 1.0
 
     def require_card(self) -> ModelCard:
         """What is served; see ``ModelRunner``."""
@@ -124,7 +129,7 @@ class TransformersRunner:
         model = self._loaded()
         _check_token_ids(request.sampling, model.vocab_size)
         prompt = await self._plan(model, request.messages)
-        room = _room(prompt.tokens, model.context_length)
+        room = room_in(prompt.tokens, model.context_length)
         max_tokens = min(request.sampling.max_tokens, room)
         grammar = await self._grammar(request.sampling.form)
         await self._tell_media_apart(prompt)
@@ -145,7 +150,7 @@ class TransformersRunner:
         model = self._loaded()
         prompts = [await self._plan(model, _ask(request, text)) for text in request.questions]
         for prompt in prompts:
-            _room(prompt.tokens, model.context_length)
+            room_in(prompt.tokens, model.context_length)
         items: asyncio.Queue[list[Judgement] | ServiceError] = asyncio.Queue()
         listener = self._hand_over.listener(items)
         known_mass = self._settings.known_mass
@@ -163,11 +168,13 @@ class TransformersRunner:
 
     def _card_of(self, model: ModelFamily) -> ModelCard:
         return ModelCard(
-            _root(self._settings.model),
+            model_root(self._settings.model),
             model.context_length,
             model.frame_policy,
             model.knows_video,
             batches=is_batchable(model.new_kv_cache()),
+            device=", ".join(model.report.places),
+            quantization=model.report.need.scheme.quantization,
         )
 
     def _loaded(self) -> ModelFamily:
@@ -196,11 +203,16 @@ class TransformersRunner:
         if prompt.visuals:
             await asyncio.to_thread(prompt.tell_media_apart)
 
+    def _note_progress(self, share: float) -> None:
+        self._progress = share
+
     def _run(self) -> None:
         """The device thread: load, then compute until closed."""
         began_s = time.monotonic()
         try:
-            model = load_model(self._settings.model, _load_options(self._settings))
+            model = load_model(
+                self._settings.model, load_options(self._settings, self._note_progress)
+            )
         except ServiceError as exc:
             self._failure = exc.message
             logger.error("the model could not be loaded: %s", exc.message)
@@ -262,48 +274,3 @@ def _check_token_ids(sampling: SamplingParams, vocab_size: int) -> None:
         if unknown:
             message = f"{name}: expected token ids from 0 to {vocab_size - 1}, got {unknown[0]}"
             raise RequestError(message, param=name)
-
-
-def _room(tokens: PromptTokens, context_length: int) -> int:
-    """Tokens that are left for an answer.
-
-    Raises:
-        ContextLengthExceeded: None is left.
-    """
-    room = context_length - tokens.total
-    if room < 1:
-        raise ContextLengthExceeded(
-            f"the prompt has {tokens.total} tokens ({tokens.text} text, {tokens.image} image, "
-            f"{tokens.video} video) and the model takes {context_length} with the answer; "
-            "send less text or fewer frames"
-        )
-    return room
-
-
-def _load_options(settings: Settings) -> LoadOptions:
-    """The device and precision that ``auto`` stands for on this machine."""
-    device = settings.device
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-    dtype: Literal["bfloat16", "float16", "float32", "auto"] = settings.dtype
-    if dtype == "auto":
-        dtype = "float32" if device == "cpu" else "bfloat16"
-    return LoadOptions(
-        quantization=settings.quantization,
-        double_quant=settings.double_quant,
-        attention=settings.attention,
-        device=device,
-        device_map=settings.device_map,
-        dtype=getattr(torch, dtype),
-        vision_chunk=settings.vision_chunk,
-        is_packed=True,
-    )
-
-
-def _root(model: str) -> str:
-    """A hub id as it is; of a directory its last name."""
-    return model if model.count("/") == 1 and not model.startswith((".", "/")) else _last(model)
-
-
-def _last(path: str) -> str:
-    return path.rstrip("/").rsplit("/", 1)[-1]

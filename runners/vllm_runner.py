@@ -102,6 +102,11 @@ class VllmRunner:
             return "loading"
         return "failed" if self._engine is None or self._engine.errored else "ready"
 
+    @property
+    def progress(self) -> float:
+        """All or nothing: vLLM does not tell how far it is."""
+        return float(self._engine is not None)
+
     def require_card(self) -> ModelCard:
         """What is served; see ``ModelRunner``."""
         self._loaded()

@@ -8,9 +8,8 @@ from prometheus_client.core import Metric
 from api.prometheus import catalogue as known
 from contracts.engine_stats import CacheStats, ClassStats, EngineStats, PromptTokenKind
 from contracts.latencies import Histogram
-from contracts.work_class import WorkClass
+from contracts.work_class import WORK_CLASSES
 
-CLASSES: tuple[WorkClass, ...] = get_args(WorkClass)
 TOKEN_KINDS: tuple[PromptTokenKind, ...] = get_args(PromptTokenKind)
 
 
@@ -36,10 +35,10 @@ def engine_families(stats: EngineStats) -> Iterator[Metric]:
 
 def _class_families(stats: EngineStats) -> Iterator[Metric]:
     def numbers(of: Callable[[ClassStats], int]) -> dict[tuple[str, ...], float]:
-        return {(name,): of(stats.of(name)) for name in CLASSES}
+        return {(name,): of(stats.of(name)) for name in WORK_CLASSES}
 
     def durations(of: Callable[[ClassStats], Histogram]) -> Iterator[tuple[tuple[str], Histogram]]:
-        return (((name,), of(stats.of(name))) for name in CLASSES)
+        return (((name,), of(stats.of(name))) for name in WORK_CLASSES)
 
     yield known.QUEUE_DEPTH.family(numbers(lambda one: one.num_waiting))
     yield known.RUNNING_SEQUENCES.family(numbers(lambda one: one.num_running))

@@ -10,13 +10,9 @@ from prometheus_client.registry import Collector
 from api.prometheus import catalogue as known
 from api.prometheus.engine_families import engine_families
 from api.prometheus.live_families import alert_families, stream_families
-from api.prometheus.service_families import (
-    ServedModel,
-    media_families,
-    model_families,
-    request_families,
-)
+from api.prometheus.service_families import media_families, model_families, request_families
 from api.request_meter import RequestStats
+from api.served_model import ServedModel
 from contracts.alert_stats import AlertStats
 from contracts.engine_stats import EngineStats
 from contracts.media_stats import MediaStats

@@ -1,27 +1,15 @@
 """Metrics of requests, of media, of the model and of previews."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
 from prometheus_client.core import Metric
 
 from api.prometheus import catalogue as known
 from api.request_meter import RequestStats
+from api.served_model import ServedModel
 from contracts.errors import MediaKind
 from contracts.latencies import Histogram
 from contracts.media_stats import MediaStats
-
-
-@dataclass(frozen=True, slots=True)
-class ServedModel:
-    """What is served, and whether it answers."""
-
-    name: str
-    runner: str
-    quantization: str
-    device: str
-    version: str
-    is_ready: bool
 
 
 def request_families(stats: RequestStats) -> Iterator[Metric]:

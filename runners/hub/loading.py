@@ -70,7 +70,7 @@ def _load_network(
     plan = plan_weights(bare, options, stored=stored, text=text, kept_modules=parts.kept_modules)
     announce(plan)
     try:
-        with loading(bare):
+        with loading(bare, plan.progress):
             network, loaded = parts.network_class.from_pretrained(
                 directory,
                 config=config,

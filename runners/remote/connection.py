@@ -126,7 +126,8 @@ class ServerConnection:
         if key := self._key.get_secret_value():
             text = text.replace(key, "***")
         shown = text[:MAX_LOGGED]
-        logger.warning("the model's server answers %d: %s", response.status_code, shown)
+        level = logging.DEBUG if response.request.method == "GET" else logging.WARNING
+        logger.log(level, "the model's server answers %d: %s", response.status_code, shown)
         return Refusal(response.status_code, text, response.headers.get("retry-after"))
 
 

@@ -58,6 +58,17 @@ def test_metrics_ask_for_the_key_and_are_ours_alone(own_url: str) -> None:
     assert "lookout_outbox_depth 0.0" in text
 
 
+def test_the_status_is_of_what_was_loaded(own_url: str) -> None:
+    key = {"Authorization": "Bearer sesame"}
+    told = requests.get(f"{own_url}/v1/status", headers=key, timeout=ANSWER_S).json()
+    assert told["model"]["state"] == "ready"
+    assert told["model"]["progress"] == 1
+    assert told["model"]["device"] in ("cpu", "cuda:0")
+    assert told["engine"] == {"queue": {"chat": 0, "upload": 0, "alert": 0}, "running": 0}
+    assert told["rules"] == {"on": 0}
+    assert told["outbox"] == {"depth": 0, "oldest_s": None}
+
+
 def _wait_until(url: str, status: int) -> None:
     deadline_s = time.monotonic() + 30
     while requests.get(f"{url}/readyz", timeout=ANSWER_S).status_code != status:

@@ -20,7 +20,7 @@ README = (ROOT / "README.md").read_text()
 CAMERAS = README[README.index("## Live cameras") : README.index("## Batches")]
 DEMO_CAMERA = "127.0.0.1:8554"
 ADDRESS = "http://localhost:3000"
-METRICS = README[README.index("## Metrics") : README.index("## Settings")]
+OPERATIONS = README[README.index("## Health and metrics") : README.index("## Settings")]
 IN_REPOSITORY = {**os.environ, "PYTHONPATH": str(ROOT)}
 
 
@@ -43,7 +43,7 @@ def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     "command",
     [
         block
-        for block in blocks("bash", README.replace(CAMERAS, "").replace(METRICS, ""))
+        for block in blocks("bash", README.replace(CAMERAS, "").replace(OPERATIONS, ""))
         if "curl" in block and "example.com" not in block
     ],
 )
@@ -107,16 +107,18 @@ def test_the_batch_is_answered(workplace: Path) -> None:
     assert all(one["response"]["status_code"] == 200 for one in answers)
 
 
-def test_metrics_are_shown(url: str) -> None:
-    (command,) = blocks("bash", METRICS)
-    done = subprocess.run(
-        command.replace(ADDRESS, url).split(),
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=True,
-    )
-    assert "lookout_model_loaded 1.0" in done.stdout
+def test_status_and_metrics_are_shown(url: str) -> None:
+    status, metrics = (
+        subprocess.run(
+            command.replace(ADDRESS, url).split(),
+            capture_output=True, text=True, timeout=60, check=True,
+        ).stdout
+        for command in blocks("bash", OPERATIONS)
+    )  # fmt: skip
+    (example,) = blocks("json", OPERATIONS)
+    assert json.loads(status).keys() == json.loads(example).keys()
+    assert json.loads(status)["model"] == json.loads(example)["model"]
+    assert "lookout_model_loaded 1.0" in metrics
 
 
 def test_the_generated_tables_are_up_to_date() -> None:

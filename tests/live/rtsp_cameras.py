@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from contracts.media import U8
+from live.rtsp_server.broadcast import PictureSource
 from live.rtsp_server.server import RtspServer
 from tests.live.pictures import numbered
 
@@ -58,7 +59,7 @@ class RtspCamera:
 
 @contextmanager
 def rtsp_camera(
-    pictures: NumberedPictures | None = None,
+    pictures: PictureSource | None = None,
     *,
     passwords: tuple[str, ...] = (),
     transports: frozenset[str] = frozenset({"tcp", "udp"}),

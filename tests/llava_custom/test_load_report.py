@@ -11,6 +11,7 @@ from llava_custom import LoadOptions, load_checkpoint
 from llava_custom.load_report import LoadReport, human_size, need_line, shortage_line
 from llava_custom.memory import GIB, MemoryNeed, Part
 from llava_custom.network_loading import WeightPlan, announce, loading
+from llava_custom.progress import LoadProgress, unheard
 from llava_custom.quantization import Scheme
 
 NEED = MemoryNeed(
@@ -102,11 +103,32 @@ def test_a_load_says_what_it_needs_before_and_reports_after(
     assert (report.architecture, report.attention) == ("LlavaQwenForCausalLM", "sdpa")
 
 
+def test_a_load_tells_how_much_is_there(
+    copy_checkpoint: Callable[[Mapping[str, object]], Path],
+) -> None:
+    heard: list[float] = []
+    load_checkpoint(str(copy_checkpoint({})), LoadOptions(on_progress=heard.append))
+    assert heard == sorted(heard)
+    assert 0 < heard[0] < 0.5
+    assert heard[-1] == 1
+
+
+def test_parts_that_are_loaded_one_after_the_other_are_one_whole(
+    copy_vila: Callable[[Mapping[str, object]], Path],
+) -> None:
+    heard: list[float] = []
+    load_checkpoint(str(copy_vila({})), LoadOptions(on_progress=heard.append))
+    assert heard == sorted(heard)
+    assert 0 < heard[0] < 0.5
+    assert 0.8 < heard[-1] <= 1  # the projector is not counted
+
+
 def test_a_host_that_is_too_small_is_told_before_loading(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     huge = replace(NEED, parts=(Part("language model", "bfloat16", 1 << 59, 1 << 60),))
-    announce(WeightPlan(LoadOptions(), huge, {}, "sdpa", None, is_stored=False))
+    progress = LoadProgress(torch.nn.Linear(2, 2, device="meta"), unheard)
+    announce(WeightPlan(LoadOptions(), huge, {}, "sdpa", None, is_stored=False, progress=progress))
     (warning,) = [one for one in caplog.records if one.levelno == logging.WARNING]
     assert "and cpu has" in warning.getMessage()
 
@@ -122,5 +144,6 @@ def test_a_host_that_is_too_small_is_told_before_loading(
 def test_running_out_of_memory_while_loading_is_a_sentence(
     step: Callable[[], object], said: str
 ) -> None:
-    with pytest.raises(WeightsError, match=said), loading(torch.nn.Linear(2, 2, device="meta")):
+    bare = torch.nn.Linear(2, 2, device="meta")
+    with pytest.raises(WeightsError, match=said), loading(bare, LoadProgress(bare, unheard)):
         step()

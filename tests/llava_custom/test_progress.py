@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from transformers.utils import logging as transformers_logging
 
-from llava_custom.progress import progress_lines
+from llava_custom.progress import LoadProgress, progress_lines
 
 
 class Clock:
@@ -21,7 +21,7 @@ class Clock:
 
 
 @pytest.fixture
-def network() -> nn.Module:
+def network() -> nn.ParameterDict:
     """Three quarters of its bytes are in the first of two tensors."""
     with torch.device("meta"):
         return nn.ParameterDict({"a": nn.Parameter(torch.empty(3)), "b": torch.empty(1)})
@@ -75,3 +75,13 @@ def test_bars_are_transformers_own_again_afterwards(
         raise KeyError
     list(bar("ab"))
     assert "Loading weights" in capsys.readouterr().err
+
+
+def test_the_shares_of_parts_add_up(network: nn.ParameterDict) -> None:
+    heard: list[float] = []
+    progress = LoadProgress(network, heard.append)
+    for name in "ab":
+        part = nn.ParameterDict({name: network[name]})
+        with progress_lines(part, listener=progress.part(part)):
+            list(bar(name))
+    assert heard == [0.75, 1]

@@ -5,6 +5,7 @@ Run in an environment with vLLM to have it asked, too.
 
 import asyncio
 import importlib.util
+import json
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
@@ -14,6 +15,8 @@ import numpy as np
 import pytest
 import pytest_asyncio
 
+from bench.engine.checkpoint import write_checkpoint, write_vllm_copy
+from contracts.answer_forms import AnswerForm, ChoiceForm, JsonForm
 from contracts.chat import ImagePart, VideoPart
 from contracts.errors import ContextLengthExceeded, ModelLoading, RequestTimeout, ShuttingDown
 from contracts.generation import FinishReason, ModelRunner, TokenDelta
@@ -21,10 +24,17 @@ from contracts.judging import JudgeRequest
 from contracts.media import Clip, Frame
 from contracts.settings import Settings
 from runners.opening import open_runner
-from runners.transformers_runner import TransformersRunner
 from tests.runners.test_transformers_runner import answer, ask, clip, picture, text_of
 
 FIRE, PERSON = "Is there a fire?", "Is there a person?"
+SCHEMA = json.dumps(
+    {
+        "type": "object",
+        "properties": {"is_red": {"type": "boolean"}},
+        "required": ["is_red"],
+        "additionalProperties": False,
+    }
+)
 LONG = 400  # tokens, more than any test waits for
 HAS_VLLM = importlib.util.find_spec("vllm") is not None
 RUNNERS = [
@@ -175,6 +185,17 @@ async def test_logprobs_come_one_for_a_token(runner: ModelRunner) -> None:
     assert all(entry.chosen.logprob <= 0 for entry in entries)
 
 
+@pytest.mark.parametrize("form", [ChoiceForm(("red", "blue")), JsonForm(SCHEMA)])
+async def test_an_answer_has_the_form_that_is_asked_for(
+    runner: ModelRunner, form: AnswerForm
+) -> None:
+    said = text_of(await answer(runner, ask("Which colour?", form=form, max_tokens=64)))
+    if isinstance(form, ChoiceForm):
+        assert said in form.choices
+    else:
+        assert isinstance(json.loads(said)["is_red"], bool)
+
+
 async def test_a_prompt_over_the_context_is_refused_first(runner: ModelRunner) -> None:
     context_length = runner.require_card().context_length
     assert context_length is not None
@@ -226,8 +247,6 @@ async def test_a_late_judgement_is_a_timeout(runner: ModelRunner) -> None:
 
 
 async def test_work_is_counted_by_class(runner: ModelRunner) -> None:
-    if isinstance(runner, TransformersRunner):
-        pytest.skip("its engine counts, and has tests of that")
     before = runner.stats()
     await answer(runner, ask("Hi", max_tokens=4, min_tokens=4))
     await runner.judge(JudgeRequest(still(), (FIRE,)))

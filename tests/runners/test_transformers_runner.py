@@ -187,6 +187,12 @@ async def test_logprobs_come_one_for_a_token(runner: TransformersRunner) -> None
     assert all(entry.top[0].logprob >= entry.chosen.logprob for entry in entries)
 
 
+async def test_what_was_loaded_says_where_and_how(runner: TransformersRunner) -> None:
+    card = runner.require_card()
+    assert (card.device, card.quantization) == ("cpu", "none")
+    assert runner.progress == 1
+
+
 async def test_a_prompt_over_the_context_is_refused_with_its_parts(
     runner: TransformersRunner,
 ) -> None:
@@ -241,6 +247,7 @@ async def test_before_it_is_loaded_it_says_so() -> None:
     one = TransformersRunner(settings())
     assert one.card is None
     assert one.state == "loading"
+    assert one.progress == 0
     with pytest.raises(ModelLoading):
         await answer(one, ask("x"))
     await one.close()

@@ -1,0 +1,112 @@
+"""The jobs that were not begun yet: a bounded queue that says how long it will take.
+
+Thread-safe: anybody adds, the device thread takes.
+"""
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+
+from contracts.errors import QueueFull, ShuttingDown
+from contracts.work_class import WorkClass
+from runners.jobs import AnyJob
+from runners.pace import DeparturePace
+from runners.schedule import cannot_be_kept
+
+
+class WaitingJobs:
+    """Jobs in the order in which they came.
+
+    Args:
+        max_waiting: Jobs that may wait; one more is a ``QueueFull``.
+
+    Attributes:
+        is_closed: Whether no job is taken any more.
+    """
+
+    def __init__(self, max_waiting: int) -> None:
+        self.is_closed = False
+        self._max_waiting = max(max_waiting, 1)
+        self._jobs: list[AnyJob] = []
+        self._departures = DeparturePace()
+        self._changed = threading.Condition()
+
+    def __bool__(self) -> bool:
+        """Whether there are any."""
+        return bool(self._jobs)
+
+    @property
+    def jobs(self) -> list[AnyJob]:
+        """All of them now."""
+        with self._changed:
+            return list(self._jobs)
+
+    def num_by_class(self) -> Counter[WorkClass]:
+        """How many wait."""
+        return Counter(job.work_class for job in self.jobs)
+
+    def add(self, job: AnyJob) -> None:
+        """Queue a job.
+
+        Raises:
+            QueueFull: As many wait as may.
+            ShuttingDown: The queue was closed.
+        """
+        with self._changed:
+            if self.is_closed:
+                raise stopping()
+            num_waiting = sum(not waiting.is_cancelled for waiting in self._jobs)
+            if num_waiting >= self._max_waiting:
+                wait_s = self._departures.wait_s(num_waiting)
+                message = f"{num_waiting} requests are waiting already; try again in {wait_s} s"
+                raise QueueFull(message, retry_after_s=wait_s)
+            self._jobs.append(job)
+            self._departures.begin(time.monotonic())
+            self._changed.notify()
+
+    def put_back(self, job: AnyJob) -> None:
+        """Let a job that was begun wait again, however many do."""
+        with self._changed:
+            self._jobs.append(job)
+
+    def take(self, job: AnyJob) -> None:
+        """Remove a job that is begun."""
+        with self._changed:
+            self._jobs.remove(job)
+
+    def drop(self, is_wanted: Callable[[AnyJob], bool]) -> list[AnyJob]:
+        """Remove what is not wanted any more, and return it."""
+        if not self._jobs:
+            return []
+        with self._changed:
+            gone = [job for job in self._jobs if not is_wanted(job)]
+            self._jobs = [job for job in self._jobs if job not in gone]
+        return gone
+
+    def leave(self, *, is_last: bool) -> None:
+        """Note that a request has left the engine, whatever became of it."""
+        with self._changed:
+            self._departures.leave(time.monotonic(), is_last=is_last)
+
+    def close(self) -> None:
+        """Take no more; whoever waits for a job is woken."""
+        with self._changed:
+            self.is_closed = True
+            self._changed.notify()
+
+    def wait(self) -> None:
+        """Wait for a job, or for the end."""
+        with self._changed:
+            while not (self._jobs or self.is_closed):
+                self._changed.wait()
+
+
+def is_too_late(job: AnyJob, s_per_token: float) -> bool:
+    """Whether a job cannot be done before its deadline, at the best pace of reading."""
+    return cannot_be_kept(job, time.monotonic(), s_per_token)
+
+
+def stopping() -> ShuttingDown:
+    """What is said to everybody at the end."""
+    return ShuttingDown("the service is stopping; send the request again in a moment")
