@@ -13,6 +13,7 @@ from pathlib import Path
 
 from bench.engine.checkpoint import write_checkpoint, write_vllm_copy
 from bench.engine.growth import measure_growth
+from bench.engine.overhead import measure_overhead
 from bench.engine.run import Plan, measure_all
 from bench.engine.servers import Checkpoint, servers
 from bench.engine.table import Row, goals, tables
@@ -38,18 +39,20 @@ def main() -> None:
         print(row.case.name, row.case.num_clients, row.server, *row.cells, sep=" | ", flush=True)
         rows.append(row)
     sizes = ((1, 2), (10,)) if options.quick else ()
-    text = report(rows, measure_growth(plain, *sizes))
+    overhead = measure_overhead(plain, *sizes[:1])
+    text = report(rows, measure_growth(plain, *sizes), overhead)
     (folder / "table.md").write_text(text + "\n")
     if options.document:
         document: Path = options.document
         document.write_text(with_block(document.read_text(), BLOCK, text))
 
 
-def report(rows: list[Row], growth: str) -> str:
+def report(rows: list[Row], growth: str, overhead: str) -> str:
     """What stands between the document's markers."""
     machine = f"Python {platform.python_version()}, {os.cpu_count()} cores."
+    step, turn = "A decode step of Lookout:", "What the engine's turn adds to it:"
     return "\n\n".join(
-        [machine, goals(rows, "Lookout"), tables(rows), "A decode step of Lookout:", growth]
+        [machine, goals(rows, "Lookout"), tables(rows), step, growth, turn, overhead]
     )
 
 

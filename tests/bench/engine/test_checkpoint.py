@@ -10,6 +10,7 @@ from safetensors.torch import load_file
 from bench.engine.checkpoint import SIZE_PX, make_tokenizer, write_checkpoint, write_vllm_copy
 from bench.engine.generate import ask_on
 from bench.engine.growth import measure_growth, step_weights
+from bench.engine.overhead import measure_overhead
 from bench.engine.questions import MAX_TOKENS, draw_picture
 from contracts.chat import ChatMessage, ImagePart, TextPart
 from contracts.media import Picture
@@ -59,3 +60,8 @@ def test_growth_is_told_beside_what_is_the_least(path: Path) -> None:
     text = measure_growth(path, batches=(1, 2), contexts=(3,))
     assert text.count("\n| 1 | 3 | 52 | ") == 1
     assert text.count("\n| 2 | 3 | ") == 1
+
+
+def test_what_a_turn_adds_is_told_for_every_batch(path: Path) -> None:
+    lines = measure_overhead(path, batches=(1, 3)).splitlines()
+    assert [line.split(" | ")[0] for line in lines[2:]] == ["| 1", "| 3"]
