@@ -28,7 +28,6 @@ from api.status import status_routes
 from api.stream_pictures import stream_picture_routes
 from api.streams import stream_routes
 from api.unknown import UnknownPath
-from api.viewers import Viewers
 from contracts.errors import MethodNotAllowed, NotFound
 
 INSTEAD = {
@@ -60,7 +59,7 @@ def build_app(deps: GetDeps, *, alerts: GetAlerts | None = None, idle_s: float =
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     app.openapi = document(app, deps)  # type: ignore[method-assign]  # FastAPI's own way to extend it
-    intake, viewers, tally = Intake(deps, idle_s=idle_s), Viewers(deps), RequestTally()
+    intake, tally = Intake(deps, idle_s=idle_s), RequestTally()
     app.include_router(model_routes(deps))
     app.include_router(chat_routes(deps, intake))
     app.include_router(response_routes(deps, intake))
@@ -68,11 +67,11 @@ def build_app(deps: GetDeps, *, alerts: GetAlerts | None = None, idle_s: float =
     app.include_router(probe_routes(deps, intake))
     app.include_router(stream_routes(deps, intake))
     app.include_router(jps_stream_routes(deps, intake))
-    app.include_router(stream_picture_routes(deps, viewers))
-    app.include_router(preview_routes(deps, viewers))
+    app.include_router(stream_picture_routes(deps))
+    app.include_router(preview_routes(deps))
     app.include_router(health_routes(deps))
     app.include_router(status_routes(deps, alerts))
-    app.include_router(metric_routes(MetricSources(deps, alerts, tally, viewers)))
+    app.include_router(metric_routes(MetricSources(deps, alerts, tally)))
     if alerts is not None:
         add_alert_routes(app, deps, alerts, intake)
     app.router.routes += [*docs_routes(), UnknownPath()]

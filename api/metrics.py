@@ -15,7 +15,6 @@ from api.openapi import Success, operation, text_of
 from api.prometheus.page import CONTENT_TYPE, Snapshot, render
 from api.request_meter import RequestTally
 from api.served_model import served_model
-from api.viewers import Viewers
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +24,6 @@ class MetricSources:
     deps: GetDeps
     alerts: GetAlerts | None
     tally: RequestTally
-    viewers: Viewers
 
     async def snapshot(self) -> Snapshot:
         """All of them now."""
@@ -36,7 +34,7 @@ class MetricSources:
             engine=deps.runner.stats(),
             media=deps.media.stats(),
             streams=deps.streams.statuses(),
-            num_previews=self.viewers.num_watching,
+            num_previews=deps.previews.num_viewers,
             alerts=None if self.alerts is None else await self.alerts().stats(),
         )
 

@@ -2,14 +2,13 @@
 
 import asyncio
 from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager, suppress
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, suppress
 
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from api.auth import PRIVATE_HEADERS
 from api.client import while_client_stays, while_serving
-from api.viewers import Viewers
 from contracts.errors import ShuttingDown, StreamNotFound
 from contracts.previews import PreviewPicture, Viewer
 
@@ -19,6 +18,7 @@ SEND_S = 30.0  # a client that takes nothing for so long is gone, though its con
 END_S = 1.0
 
 Watch = Callable[[], AbstractAsyncContextManager[Viewer]]
+Seat = Callable[[], AbstractContextManager[None]]
 
 
 class MixedReplace(Response):
@@ -28,22 +28,22 @@ class MixedReplace(Response):
 
     Args:
         watch: Opens the viewer's eyes.
-        viewers: Where it takes its place.
+        seat: Held meanwhile.
         stopping: Set when the service stops.
     """
 
     media_type = f"multipart/x-mixed-replace; boundary={BOUNDARY}"
 
-    def __init__(self, watch: Watch, viewers: Viewers, stopping: asyncio.Event) -> None:
+    def __init__(self, watch: Watch, seat: Seat, stopping: asyncio.Event) -> None:
         super().__init__(headers={**PRIVATE_HEADERS, "x-accel-buffering": "no"})
         del self.headers["content-length"]
         self._watch = watch
-        self._viewers = viewers
+        self._seat = seat
         self._stopping = stopping
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the pictures."""
-        with self._viewers.place():
+        with self._seat():
             async with self._watch() as viewer, while_client_stays(receive):
                 await self._begin(viewer, send)
                 with suppress(ShuttingDown, StreamNotFound, TimeoutError):

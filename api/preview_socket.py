@@ -18,7 +18,6 @@ from api.deps import GetDeps, ServiceDeps
 from api.json_text import parse_json
 from api.problems import request_error
 from api.stream_schemas import Tile, TilesMessage
-from api.viewers import Viewers
 from contracts.errors import RequestError, ShuttingDown, StreamNotFound
 from contracts.moments import rfc3339_or_none
 from contracts.previews import PreviewPicture, View
@@ -29,14 +28,14 @@ MAX_REASON_BYTES = 123
 ABSENT_S = 1.0  # after which a wanted stream that is not there is looked for again
 
 
-def preview_routes(deps: GetDeps, viewers: Viewers) -> APIRouter:
+def preview_routes(deps: GetDeps) -> APIRouter:
     """The WebSocket."""
     router = APIRouter()
 
     @router.websocket(PATH)
     async def watch_streams(websocket: WebSocket) -> None:
         now = deps()
-        with viewers.place():
+        with now.previews.seat():
             await websocket.accept()
             with suppress(WebSocketDisconnect):
                 await PreviewSocket(websocket, now).serve()

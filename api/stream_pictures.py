@@ -18,7 +18,6 @@ from api.openapi import Success, binary_of, operation
 from api.query import read_query
 from api.stream_json import frame_age_s
 from api.stream_schemas import ClipQuery, PreviewQuery, SnapshotQuery
-from api.viewers import Viewers
 from contracts.errors import RequestError, StreamNoFreshFrame
 from contracts.moments import rfc3339
 from contracts.previews import View
@@ -32,7 +31,7 @@ DEFAULT_CLIP_S = 10.0
 OVER = (StreamState.ENDED, StreamState.FAILED)
 
 
-def stream_picture_routes(deps: GetDeps, viewers: Viewers) -> APIRouter:
+def stream_picture_routes(deps: GetDeps) -> APIRouter:
     """The routes of pictures and clips."""
     router = APIRouter(tags=["streams"])
     writing = asyncio.Semaphore(1)  # a clip takes a core for seconds
@@ -55,7 +54,7 @@ def stream_picture_routes(deps: GetDeps, viewers: Viewers) -> APIRouter:
         now.streams.status(stream_id)  # there must be one
         view = View(query.max_side, query.overlay == "1")
         watch = partial(now.previews.watch, stream_id, view, fps=query.fps)
-        return MixedReplace(watch, viewers, now.stopping)
+        return MixedReplace(watch, now.previews.seat, now.stopping)
 
     mp4 = Success(binary_of("video/mp4"), headers=("x-clip-from", "x-clip-to"))
     looking_back = operation(CLIP, "The last seconds", mp4, *ERRORS, query=ClipQuery)

@@ -3,7 +3,7 @@
 What is shown is the newest frame, or a card where there is none to show: never a frozen picture.
 """
 
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -58,6 +58,19 @@ class Previews(Protocol):
 
     Belongs to one event loop. Calls that name a stream raise ``StreamNotFound`` when there is none.
     """
+
+    @property
+    def num_viewers(self) -> int:
+        """Clients that watch now."""
+        ...
+
+    def seat(self) -> AbstractContextManager[None]:
+        """One of the places for clients that watch, while the context lasts.
+
+        Raises:
+            TooManyViewers: As many watch as may.
+        """
+        ...
 
     def watch(
         self, stream_id: str, view: View, *, fps: float

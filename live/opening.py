@@ -11,6 +11,7 @@ from contracts.web import WebClient
 from live.alerts import AlertParts, Alerts, open_alerts
 from live.previews.live_previews import LivePreviews
 from live.previews.overlay_lines import OverlayLines
+from live.seats import Seats
 from live.streams.kept_streams import KeptStreams
 from live.streams.opening import open_streams
 from live.streams.registry import StreamRegistry
@@ -58,7 +59,8 @@ async def open_live(settings: Settings, parts: LiveParts, closing: AsyncExitStac
     told = AlertParts(parts.version, parts.poster, streams, parts.judge)
     alerts = await open_alerts(settings, told)
     closing.push_async_callback(alerts.close)
-    previews = LivePreviews(streams, OverlayLines(alerts.lines.of))
+    seats = Seats(settings.max_viewers)
+    previews = LivePreviews(streams, OverlayLines(alerts.lines.of), seats)
     closing.push_async_callback(asyncio.to_thread, previews.close)
     keeper = KeptStreams(streams, alerts.watch)
     await keeper.resume(alerts.stored_streams)

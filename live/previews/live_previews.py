@@ -7,13 +7,14 @@ Belongs to one event loop; painting happens on threads of its own.
 import asyncio
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import AbstractContextManager, asynccontextmanager
 
 from contracts.previews import PreviewPicture, View
 from contracts.streams import LiveStreams
 from live.previews.frame_bell import FrameBell
 from live.previews.overlay_lines import OverlayLines
 from live.previews.shared_picture import PacedViewer, SharedPicture, Subject
+from live.seats import Seats
 
 NUM_PAINTERS = 2
 
@@ -21,12 +22,22 @@ NUM_PAINTERS = 2
 class LivePreviews:
     """Implements ``contracts.previews.Previews``."""
 
-    def __init__(self, streams: LiveStreams, lines: OverlayLines) -> None:
+    def __init__(self, streams: LiveStreams, lines: OverlayLines, seats: Seats) -> None:
         self._streams = streams
         self._lines = lines
+        self._seats = seats
         self._bells: dict[str, FrameBell] = {}
         self._shared: dict[tuple[str, View], SharedPicture] = {}
         self._painters = ThreadPoolExecutor(NUM_PAINTERS, thread_name_prefix="preview-paint")
+
+    @property
+    def num_viewers(self) -> int:
+        """Clients that watch now, however they do."""
+        return self._seats.num_taken
+
+    def seat(self) -> AbstractContextManager[None]:
+        """One of the places for clients that watch, while the context lasts."""
+        return self._seats.one()
 
     @asynccontextmanager
     async def watch(self, stream_id: str, view: View, *, fps: float) -> AsyncIterator[PacedViewer]:

@@ -11,7 +11,8 @@ from collections.abc import Callable, Sequence
 
 from live.http_digest import DigestGuard
 from live.rtsp_server.broadcast import Broadcast, PictureSource
-from live.rtsp_server.session import MAX_HEAD_BYTES, RtspSession, Seats, SessionRules
+from live.rtsp_server.session import MAX_HEAD_BYTES, RtspSession, SessionRules
+from live.seats import Seats
 
 REALM = "Lookout"
 USERNAME = "lookout"

@@ -24,6 +24,7 @@ from live.rtsp_server.messages import (
 )
 from live.rtsp_server.outlets import InterleavedOutlet, Outlet, RtpPlayer, open_udp
 from live.rtsp_server.rtp import rtp_time_of
+from live.seats import Seats
 
 TIME_OUT_S = 60
 GRACE_S = 30.0  # players send a sign of life every half or whole time-out
@@ -32,25 +33,6 @@ MAX_BODY_BYTES = 65_536
 INTERLEAVED = b"$"
 
 Reply = tuple[int, Mapping[str, str], bytes]
-
-
-@dataclass(slots=True)
-class Seats:
-    """Room for so many who watch."""
-
-    max_viewers: int
-    num_taken: int = 0
-
-    def take(self) -> bool:
-        """Take one, if there is one left."""
-        if self.num_taken >= self.max_viewers:
-            return False
-        self.num_taken += 1
-        return True
-
-    def leave(self) -> None:
-        """Give one back."""
-        self.num_taken -= 1
 
 
 @dataclass(frozen=True, slots=True)

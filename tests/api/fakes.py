@@ -40,6 +40,7 @@ from contracts.settings import Settings
 from contracts.streams import LiveStreams
 from live.previews.live_previews import LivePreviews
 from live.previews.overlay_lines import OverlayLines
+from live.seats import Seats
 from live.streams.kept_streams import KeptStreams, MemoryStreamStore
 from live.streams.live_stream import StreamPolicy
 from live.streams.registry import StreamRegistry
@@ -208,13 +209,14 @@ def deps_of(
 ) -> ServiceDeps:
     live = no_cameras() if streams is None else streams
     runner = runner or saying("Hello")
+    validated = Settings.model_validate({"model_name": "m", **settings})
     return ServiceDeps(
-        settings=Settings.model_validate({"model_name": "m", **settings}),
+        settings=validated,
         runner=runner,
         media=MeteredReader(media or FakeMedia()),
         streams=live,
         stream_keeper=KeptStreams(live, MemoryStreamStore()),
-        previews=LivePreviews(live, OverlayLines()),
+        previews=LivePreviews(live, OverlayLines(), Seats(validated.max_viewers)),
         readiness=Readiness(runner),
         version="1.2.3",
     )

@@ -15,6 +15,7 @@ from contracts.previews import PreviewPicture, View
 from contracts.streams import StreamState
 from live.previews.live_previews import LivePreviews
 from live.previews.overlay_lines import MAX_STREAMS, OverlayLines
+from live.seats import Seats
 from tests.live.hand_cameras import Stage, plain, stage
 
 SMALL = View(max_side=64)
@@ -38,7 +39,9 @@ def staged() -> Iterator[Stage]:
 
 @pytest.fixture
 async def previews(staged: Stage) -> AsyncIterator[LivePreviews]:
-    made = LivePreviews(staged.streams, OverlayLines(lambda stream_id: (f"rules of {stream_id}",)))
+    made = LivePreviews(
+        staged.streams, OverlayLines(lambda stream_id: (f"rules of {stream_id}",)), Seats(2)
+    )
     yield made
     made.close()
     for thread in threading.enumerate():
@@ -148,7 +151,7 @@ async def test_a_watched_stream_is_sampled_as_often_as_its_viewers_look() -> Non
     with stage() as made:
         made.add("slow", sample_fps=0.1)
         made.show("slow", plain(50))
-        previews = LivePreviews(made.streams, OverlayLines())
+        previews = LivePreviews(made.streams, OverlayLines(), Seats(1))
         async with previews.watch("slow", SMALL, fps=1):
             made.show("slow", plain(100), plain(150))  # a second apart, and yet both are kept
         previews.close()
