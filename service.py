@@ -27,7 +27,7 @@ image = bentoml.images.Image(
 ).requirements_file("requirements.txt")
 
 
-async def open_house(settings: Settings, closing: AsyncExitStack) -> tuple[ServiceDeps, Alerts]:
+async def open_house(settings: Settings) -> tuple[ServiceDeps, Alerts, AsyncExitStack]:
     """Everything the HTTP surface needs; what was opened last is closed first."""
     from live.opening import LiveParts, open_live
     from media.addresses import AddressRules
@@ -36,27 +36,28 @@ async def open_house(settings: Settings, closing: AsyncExitStack) -> tuple[Servi
     from media.web_client import GuardedWebClient
     from runners.opening import open_runner
 
-    media = open_media(settings)
-    closing.push_async_callback(media.close)
-    runner = open_runner(settings)
-    closing.push_async_callback(runner.close)
-    addresses = AddressRules.parse(settings.media_allow)
-    poster = GuardedPoster(addresses)
-    closing.push_async_callback(poster.close)
-    parts = LiveParts(VERSION, GuardedWebClient(addresses), poster, runner)
-    live = await open_live(settings, parts, closing)
-    deps = ServiceDeps(
-        settings=settings,
-        runner=runner,
-        media=media,
-        version=VERSION,
-        streams=live.streams,
-        stream_keeper=live.keeper,
-        previews=live.previews,
-        readiness=Readiness(runner, live.alerts.check),
-        num_rules=live.alerts.rules.count_for,
-    )
-    return deps, live.alerts
+    async with AsyncExitStack() as closing:  # closes what is open if the rest cannot be
+        media = open_media(settings)
+        closing.push_async_callback(media.close)
+        runner = open_runner(settings)
+        closing.push_async_callback(runner.close)
+        addresses = AddressRules.parse(settings.media_allow)
+        poster = GuardedPoster(addresses)
+        closing.push_async_callback(poster.close)
+        parts = LiveParts(VERSION, GuardedWebClient(addresses), poster, runner)
+        live = await open_live(settings, parts, closing)
+        deps = ServiceDeps(
+            settings=settings,
+            runner=runner,
+            media=media,
+            version=VERSION,
+            streams=live.streams,
+            stream_keeper=live.keeper,
+            previews=live.previews,
+            readiness=Readiness(runner, live.alerts.check),
+            num_rules=live.alerts.rules.count_for,
+        )
+        return deps, live.alerts, closing.pop_all()
 
 
 def read_settings_or_exit() -> Settings:
@@ -99,12 +100,11 @@ class LLaVAVideoService:
     def __init__(self) -> None:
         self.settings = read_settings_or_exit()
         set_up_logging(self.settings.log_level)
-        self.closing = AsyncExitStack()
 
     @bentoml.on_startup
     async def start(self) -> None:
         """Open everything and begin to load the model; the service answers meanwhile."""
-        self.deps, self.alerts = await open_house(self.settings, self.closing)
+        self.deps, self.alerts, self.closing = await open_house(self.settings)
         await self.deps.runner.start()
         set_on_signals(self.deps.stopping)
         gc.collect()

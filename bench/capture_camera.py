@@ -7,6 +7,7 @@ frame a second.
 import asyncio
 import sys
 import time
+from contextlib import AbstractContextManager, nullcontext
 
 import numpy as np
 
@@ -30,6 +31,10 @@ class Panorama:
         smooth = coarse.repeat(16, axis=0).repeat(16, axis=1)[:HEIGHT, : 3 * WIDTH]
         grain = rng.normal(0, 5, smooth.shape)
         self._wide = np.clip(smooth + grain, 0, 255).astype(np.uint8)
+
+    def watched(self) -> AbstractContextManager[None]:
+        """Nothing: it pans, watched or not."""
+        return nullcontext()
 
     def picture(self) -> U8:
         """What is seen now."""

@@ -185,7 +185,13 @@ class Settings(BaseModel):
     )
     max_streams: int = Field(default=8, ge=1, description="Live streams")
     max_viewers: int = Field(
-        default=16, ge=1, description="Previews of live streams that may be open"
+        default=16, ge=1, description="Previews of live streams that may be open, RTSP included"
+    )
+    rtsp_port: int = Field(
+        default=0,
+        ge=0,
+        le=65535,
+        description="Port of rtsp://HOST:PORT/out, live streams for players; 0: none",
     )
     stream_allow: tuple[str, ...] = Field(
         default=("*",), description="Hosts and networks of RTSP cameras, comma-separated; *: all"

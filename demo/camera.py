@@ -13,7 +13,7 @@ import math
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -47,6 +47,10 @@ class DemoCamera:
         self._started_s = self.now()
         self._acts = play(self.seed)
         self._next_act()
+
+    def watched(self) -> AbstractContextManager[None]:
+        """Nothing: the play goes on, watched or not."""
+        return nullcontext()
 
     def picture(self) -> U8:
         """What the camera sees now: uint8 (H, W, 3), RGB.

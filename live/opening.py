@@ -11,6 +11,7 @@ from contracts.web import WebClient
 from live.alerts import AlertParts, Alerts, open_alerts
 from live.previews.live_previews import LivePreviews
 from live.previews.overlay_lines import OverlayLines
+from live.previews.rtsp_output import http_host, listen, rtsp_output
 from live.seats import Seats
 from live.streams.kept_streams import KeptStreams
 from live.streams.opening import open_streams
@@ -53,15 +54,19 @@ async def open_live(settings: Settings, parts: LiveParts, closing: AsyncExitStac
 
     Raises:
         StorageUnavailable: The database or the data directory cannot be used.
+        SettingsError: The port for RTSP cannot be had.
     """
     streams = open_streams(settings, parts.web)
     closing.push_async_callback(asyncio.to_thread, streams.close)
     told = AlertParts(parts.version, parts.poster, streams, parts.judge)
     alerts = await open_alerts(settings, told)
     closing.push_async_callback(alerts.close)
-    seats = Seats(settings.max_viewers)
-    previews = LivePreviews(streams, OverlayLines(alerts.lines.of), seats)
+    lines, seats = OverlayLines(alerts.lines.of), Seats(settings.max_viewers)
+    previews = LivePreviews(streams, lines, seats)
     closing.push_async_callback(asyncio.to_thread, previews.close)
+    rtsp = rtsp_output(settings, streams, lines, seats)
+    closing.push_async_callback(rtsp.close)
+    await listen(rtsp, http_host(), settings.rtsp_port)
     keeper = KeptStreams(streams, alerts.watch)
     await keeper.resume(alerts.stored_streams)
     alerts.start()

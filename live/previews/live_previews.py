@@ -53,10 +53,9 @@ class LivePreviews:
     async def snapshot(self, stream_id: str, view: View) -> PreviewPicture | None:
         """The newest frame, however old; ``None`` before the first."""
         subject = Subject(self._streams, self._lines, stream_id, view)
-        painted = await asyncio.get_running_loop().run_in_executor(
+        return await asyncio.get_running_loop().run_in_executor(
             self._painters, subject.paint_frame, subject.scene()
         )
-        return None if painted is None else painted[0]
 
     def note_answer(self, stream_id: str, question: str, answer: str) -> None:
         """Show this question and answer in annotated pictures from now on."""

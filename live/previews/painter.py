@@ -1,4 +1,4 @@
-"""Paints one picture of a live stream: its newest frame, or a card that says how it stands.
+"""Draws one picture of a live stream: its newest frame, or a card that says how it stands.
 
 Blocks for some milliseconds. Thread-safe.
 """
@@ -17,10 +17,10 @@ QUALITY = 75  # a preview; 640x360 of a noisy camera is about 40 KB
 UNKNOWN_SIZE_WH = (640, 360)  # of a source that has shown nothing yet
 
 
-def paint_frame(
+def draw_frame(
     frame: Frame, name: str, lines: Sequence[str] | None, max_side: int | None
-) -> bytes:
-    """A frame as JPEG.
+) -> Image.Image:
+    """A frame as people see it.
 
     Args:
         frame: Not modified.
@@ -32,21 +32,22 @@ def paint_frame(
     if lines is not None:
         moment = "" if frame.captured_at is None else rfc3339(frame.captured_at)
         draw_caption(image, Caption(f"{name}  {moment}", tuple(lines)))
-    return _to_jpeg(image)
+    return image
 
 
-def paint_card(status: StreamStatus, max_side: int | None) -> bytes:
-    """The state of a stream as JPEG, of the shape of its pictures where that is known."""
+def draw_state(status: StreamStatus, max_side: int | None) -> Image.Image:
+    """The state of a stream, of the shape of its pictures where that is known."""
     size_wh = UNKNOWN_SIZE_WH
     if status.width and status.height:
         size_wh = (status.width, status.height)
     since = f"since {status.state_since:%Y-%m-%d %H:%M:%S} UTC"
     lines = (since,) if status.state_reason is None else (since, status.state_reason)
     card = Card(status.config.name or status.config.id, status.state, lines)
-    return _to_jpeg(draw_card(card, fit_size(size_wh, max_side)))
+    return draw_card(card, fit_size(size_wh, max_side))
 
 
-def _to_jpeg(image: Image.Image) -> bytes:
+def to_jpeg(image: Image.Image) -> bytes:
+    """A picture as JPEG."""
     file = io.BytesIO()
     image.save(file, "JPEG", quality=QUALITY)
     return file.getvalue()

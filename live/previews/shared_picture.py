@@ -7,12 +7,15 @@ import asyncio
 from concurrent.futures import Executor
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
+
+from PIL import Image
 
 from contracts.previews import PreviewPicture, View
 from contracts.streams import LiveStreams, StreamState, StreamStatus
 from live.previews.frame_bell import FrameBell
 from live.previews.overlay_lines import OverlayLines
-from live.previews.painter import paint_card, paint_frame
+from live.previews.painter import draw_frame, draw_state, to_jpeg
 
 HEARTBEAT_S = 1.0  # longest time without a picture: silence and a standstill look the same
 
@@ -40,6 +43,15 @@ class Scene:
 
 
 @dataclass(frozen=True, slots=True)
+class Drawing:
+    """A picture, and the frame in it: its number, 0 on a card, and when it was captured."""
+
+    image: Image.Image
+    sequence: int = 0
+    captured_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Subject:
     """What is painted: one stream in one view."""
 
@@ -53,21 +65,36 @@ class Subject:
         lines = self.overlay.of(self.stream_id) if self.view.is_annotated else None
         return Scene(self.streams.status(self.stream_id), lines)
 
-    def paint_frame(self, scene: Scene) -> tuple[PreviewPicture, int] | None:
-        """The newest frame, and its number; ``None`` before the first. Blocks."""
+    def sequence(self) -> int:
+        """Number of the newest frame."""
+        return self.streams.wait_newer(self.stream_id, -1, timeout_s=0)
+
+    def paint_frame(self, scene: Scene) -> PreviewPicture | None:
+        """The newest frame; ``None`` before the first. Blocks."""
+        drawn = self._draw_frame(scene)
+        return None if drawn is None else _painted(scene, drawn)
+
+    def paint(self, scene: Scene) -> tuple[PreviewPicture, int]:
+        """The picture that viewers see, and the number of the frame in it. Blocks."""
+        drawn = self.draw(scene)
+        return _painted(scene, drawn), drawn.sequence
+
+    def draw(self, scene: Scene) -> Drawing:
+        """What viewers see. Blocks."""
+        drawn = self._draw_frame(scene) if scene.has_picture else None
+        return drawn or Drawing(draw_state(scene.status, self.view.max_side))
+
+    def _draw_frame(self, scene: Scene) -> Drawing | None:
         frame = self.streams.newest(self.stream_id)
         if frame is None:
             return None
         config = scene.status.config
-        jpeg = paint_frame(frame, config.name or config.id, scene.lines, self.view.max_side)
-        return PreviewPicture(jpeg, scene.status.state, frame.captured_at), frame.sequence or 0
+        image = draw_frame(frame, config.name or config.id, scene.lines, self.view.max_side)
+        return Drawing(image, frame.sequence or 0, frame.captured_at)
 
-    def paint(self, scene: Scene) -> tuple[PreviewPicture, int]:
-        """The picture that viewers see, and the number of the frame in it. Blocks."""
-        painted = self.paint_frame(scene) if scene.has_picture else None
-        if painted is not None:
-            return painted
-        return PreviewPicture(paint_card(scene.status, self.view.max_side), scene.status.state), 0
+
+def _painted(scene: Scene, drawn: Drawing) -> PreviewPicture:
+    return PreviewPicture(to_jpeg(drawn.image), scene.status.state, drawn.captured_at)
 
 
 class SharedPicture:

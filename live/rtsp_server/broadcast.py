@@ -6,6 +6,7 @@ Belongs to one event loop; drawing and encoding run in a thread beside it, one p
 import asyncio
 import logging
 import time
+from contextlib import AbstractContextManager
 from typing import Protocol
 
 from contracts.media import U8
@@ -28,6 +29,14 @@ class PictureSource(Protocol):
     @property
     def fps(self) -> float:
         """Pictures a second."""
+        ...
+
+    def watched(self) -> AbstractContextManager[None]:
+        """Entered while somebody watches.
+
+        Raises:
+            LookupError: There are no pictures any more.
+        """
         ...
 
     def picture(self) -> U8:
@@ -99,6 +108,10 @@ class Broadcast:
         self._players.clear()
 
     async def _encode_while_watched(self) -> None:
+        with self.source.watched():
+            await self._encode()
+
+    async def _encode(self) -> None:
         source = self.source
         encoder = await asyncio.to_thread(H264Encoder, source.size_wh, source.fps)
         due_s = time.monotonic()

@@ -8,14 +8,16 @@ import asyncio
 import secrets
 import ssl
 from collections.abc import Callable, Sequence
+from weakref import WeakValueDictionary
 
 from live.http_digest import DigestGuard
 from live.rtsp_server.broadcast import Broadcast, PictureSource
-from live.rtsp_server.session import MAX_HEAD_BYTES, RtspSession, SessionRules
+from live.rtsp_server.session import MAX_HEAD_BYTES, SILENCE_S, RtspSession, SessionRules
 from live.seats import Seats
 
 REALM = "Lookout"
 USERNAME = "lookout"
+MAX_VIEWERS = 16
 SPARE_CONNECTIONS = 16  # beyond the viewers: those that ask and leave
 
 
@@ -26,19 +28,30 @@ class RtspServer:
         self,
         find: Callable[[str], PictureSource | None],
         *,
-        max_viewers: int = 16,
+        seats: Seats | None = None,
         passwords: Sequence[str] = (),
         username: str = USERNAME,
         transports: frozenset[str] = frozenset({"tcp", "udp"}),
+        silence_s: float = SILENCE_S,
     ) -> None:
+        """Make a server that does not listen yet.
+
+        Args:
+            find: The pictures of a path; the same object as long as somebody may watch it.
+            seats: For those who watch; others may share them.
+            passwords: Any of them lets in; without, nobody is asked.
+            username: That goes with them.
+            transports: ``tcp`` and ``udp``, or one of them.
+            silence_s: After so long without a sign of life, a client is gone.
+        """
         self._find = find
-        self._seats = Seats(max_viewers)
-        self._broadcasts: dict[str, Broadcast] = {}
+        self._seats = seats or Seats(MAX_VIEWERS)
+        self._broadcasts: WeakValueDictionary[int, Broadcast] = WeakValueDictionary()
         self._sessions: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
         guard = DigestGuard(REALM, username, tuple(passwords), secrets.token_bytes(16))
         self._rules = SessionRules(
-            self._broadcast_of, self._seats, guard if passwords else None, transports
+            self._broadcast_of, self._seats, guard if passwords else None, transports, silence_s
         )
 
     async def start(
@@ -61,14 +74,14 @@ class RtspServer:
 
     @property
     def num_viewers(self) -> int:
-        """Players of all pictures."""
+        """Players of all pictures, and who else shares the seats."""
         return self._seats.num_taken
 
     async def close(self) -> None:
         """Listen no more, and end every session."""
         if self._server is not None:
             self._server.close()
-        for broadcast in self._broadcasts.values():
+        for broadcast in [*self._broadcasts.values()]:
             await broadcast.close()
         for session in self._sessions:
             session.cancel()
@@ -89,11 +102,11 @@ class RtspServer:
             self._sessions.discard(task)
 
     def _broadcast_of(self, path: str) -> Broadcast | None:
-        """The broadcast of a path; one of another source than before is a new one."""
+        """The broadcast of a path; paths that show the same share it."""
         source = self._find(path)
         if source is None:
             return None
-        broadcast = self._broadcasts.get(path)
-        if broadcast is None or broadcast.source is not source:
-            broadcast = self._broadcasts[path] = Broadcast(source)
+        broadcast = self._broadcasts.get(id(source))  # not reused: a broadcast holds its source
+        if broadcast is None:
+            broadcast = self._broadcasts[id(source)] = Broadcast(source)
         return broadcast

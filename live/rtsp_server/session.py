@@ -26,8 +26,9 @@ from live.rtsp_server.outlets import InterleavedOutlet, Outlet, RtpPlayer, open_
 from live.rtsp_server.rtp import rtp_time_of
 from live.seats import Seats
 
-TIME_OUT_S = 60
-GRACE_S = 30.0  # players send a sign of life every half or whole time-out
+TIME_OUT_S = 60  # as clients are told
+SILENCE_S = 90.0  # players send a sign of life every half or whole time-out
+SEND_S = 30.0
 MAX_HEAD_BYTES = 16_384
 MAX_BODY_BYTES = 65_536
 INTERLEAVED = b"$"
@@ -44,12 +45,14 @@ class SessionRules:
         seats: Shared by all sessions.
         guard: Who may watch; ``None`` is everybody.
         transports: ``tcp`` and ``udp``, or one of them.
+        silence_s: After so long without a request or a report, a client is gone.
     """
 
     find: Callable[[str], Broadcast | None]
     seats: Seats
     guard: DigestGuard | None
     transports: frozenset[str]
+    silence_s: float
 
 
 class RtspSession:
@@ -77,7 +80,7 @@ class RtspSession:
                 status, headers, body = await self._answer(request)
                 cseq = re.sub(r"\D", "", request.headers.get("cseq", "0"))[:10]
                 self._writer.write(reply(status, cseq, headers, body))
-                async with asyncio.timeout(GRACE_S):
+                async with asyncio.timeout(SEND_S):
                     await self._writer.drain()
                 if request.method == "TEARDOWN":
                     break
@@ -89,9 +92,10 @@ class RtspSession:
 
     async def _next_request(self) -> Request | None:
         """The next request; ``None`` when the client has been silent for too long."""
+        silence_s = self._rules.silence_s
         while True:
             try:
-                async with asyncio.timeout(self._heard_s + TIME_OUT_S + GRACE_S - time.monotonic()):
+                async with asyncio.timeout(self._heard_s + silence_s - time.monotonic()):
                     first = await self._reader.readexactly(1)
                     self._heard_s = time.monotonic()
                     if first != INTERLEAVED:
@@ -99,7 +103,7 @@ class RtspSession:
                     size = int.from_bytes((await self._reader.readexactly(3))[1:])
                     await self._reader.readexactly(size)
             except TimeoutError:
-                if time.monotonic() - self._heard_s >= TIME_OUT_S + GRACE_S:
+                if time.monotonic() - self._heard_s >= silence_s:
                     return None
 
     async def _read_request(self, first: bytes) -> Request:
@@ -149,6 +153,8 @@ class RtspSession:
         broadcast = self._rules.find(request.path)
         if broadcast is None:
             return 404, {}, b""
+        if self._player is None:
+            self._broadcast = broadcast  # a broadcast is there as long as somebody holds it
         source = broadcast.source
         sps, pps = await asyncio.to_thread(parameter_sets, source.size_wh, source.fps)
         body = describe(sps, pps, source.fps, is_ipv6=":" in self._peer)
@@ -224,3 +230,4 @@ class RtspSession:
             self._broadcast.discard(self._player)
             self._player.outlet.close()
             self._rules.seats.leave()
+        self._broadcast = self._player = None

@@ -5,7 +5,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import requests
@@ -39,6 +39,9 @@ class SceneCamera:
 
     def show(self, scene: Scene) -> None:
         self._picture = Stage(scene, self.size_wh).frame(0.5)
+
+    def watched(self) -> AbstractContextManager[None]:
+        return nullcontext()
 
     def picture(self) -> U8:
         return self._picture

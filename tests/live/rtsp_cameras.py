@@ -10,6 +10,8 @@ from typing import Any
 from contracts.media import U8
 from live.rtsp_server.broadcast import PictureSource
 from live.rtsp_server.server import RtspServer
+from live.rtsp_server.session import SILENCE_S
+from live.seats import Seats
 from tests.live.pictures import numbered
 
 
@@ -20,7 +22,16 @@ class NumberedPictures:
         self.size_wh = size_wh
         self.fps = fps
         self.num_drawn = 0
+        self.num_watched = 0  # now
         self.is_over = False
+
+    @contextmanager
+    def watched(self) -> Iterator[None]:
+        self.num_watched += 1
+        try:
+            yield
+        finally:
+            self.num_watched -= 1
 
     def picture(self) -> U8:
         if self.is_over:
@@ -63,18 +74,20 @@ def rtsp_camera(
     *,
     passwords: tuple[str, ...] = (),
     transports: frozenset[str] = frozenset({"tcp", "udp"}),
-    max_viewers: int = 16,
+    seats: Seats | None = None,
+    silence_s: float = SILENCE_S,
     host: str = "127.0.0.1",
     port: int = 0,
     tls: ssl.SSLContext | None = None,
 ) -> Iterator[RtspCamera]:
-    """Serve pictures at /live while the block lasts; nothing of it is left after it."""
+    """Serve pictures at /live and /same while the block lasts; nothing of it is left after it."""
     source = pictures or NumberedPictures()
     server = RtspServer(
-        lambda path: source if path == "/live" else None,
+        lambda path: source if path in ("/live", "/same") else None,
         passwords=passwords,
         transports=transports,
-        max_viewers=max_viewers,
+        seats=seats,
+        silence_s=silence_s,
     )
     camera = RtspCamera(server, host, port, tls)
     try:

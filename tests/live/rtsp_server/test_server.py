@@ -18,6 +18,7 @@ from live.rtsp_server.broadcast import Broadcast
 from live.rtsp_server.h264_encoder import AccessUnit
 from live.rtsp_server.outlets import InterleavedOutlet, RtpPlayer
 from live.rtsp_server.server import SPARE_CONNECTIONS
+from live.seats import Seats
 from tests.live.pictures import number_of
 from tests.live.rtsp_cameras import NumberedPictures, RtspCamera, rtsp_camera
 
@@ -150,7 +151,7 @@ def test_garbage_ends_the_connection_and_nothing_else(camera: RtspCamera, garbag
 
 
 def test_there_are_only_so_many_seats() -> None:
-    with rtsp_camera(max_viewers=1) as camera:
+    with rtsp_camera(seats=Seats(1)) as camera:
         set_up = "SETUP {url}/trackID=0" + TCP
         with socket.create_connection(("127.0.0.1", camera.port), timeout=60) as client:
             request = f"SETUP {camera.url()}/trackID=0 RTSP/1.0\r\nCSeq: 1{TCP}\r\n\r\n"
@@ -240,7 +241,7 @@ async def test_a_fault_of_ours_ends_the_watching_and_is_logged(
 
 
 def test_there_are_only_so_many_connections() -> None:
-    with rtsp_camera(max_viewers=0) as camera, contextlib.ExitStack() as stack:
+    with rtsp_camera(seats=Seats(0)) as camera, contextlib.ExitStack() as stack:
         address = ("127.0.0.1", camera.port)
         first = stack.enter_context(socket.create_connection(address, timeout=60))
         for _ in range(SPARE_CONNECTIONS):
