@@ -73,13 +73,15 @@ def jps_stream_routes(deps: GetDeps, intake: Intake) -> APIRouter:
 async def _add(body: JpsStreamBody, deps: ServiceDeps) -> str:
     """Add a stream, unless its source refuses; the id, also of one that is there already."""
     native = StreamBody(url=body.liveStreamUrl, name=body.name, description=body.description)
+    config = new_config(native, deps)
+
+    async def vet() -> None:
+        status = await wait_settled(deps.streams, config.id, timeout_s=CONNECT_S)
+        if status.state in REFUSED:
+            raise StreamConnectFailed(f"Failed to add stream. {status.state_reason}")
+
     try:
-        status = await deps.stream_keeper.add(new_config(native, deps))
+        await deps.stream_keeper.add(config, vet)
     except StreamExists as exc:
         return exc.stream_id
-    stream_id = status.config.id
-    status = await wait_settled(deps.streams, stream_id, timeout_s=CONNECT_S)
-    if status.state in REFUSED:
-        await deps.stream_keeper.remove(stream_id)
-        raise StreamConnectFailed(f"Failed to add stream. {status.state_reason}")
-    return stream_id
+    return config.id

@@ -70,7 +70,7 @@ def returns(num_times: int) -> list[float]:
     try:
         with camera(port) as url:
             streams.add(StreamConfig("bench", url, datetime.now(UTC)))
-            streams.wait_settled("bench", timeout_s=60)
+            streams.wait_newer("bench", 0, timeout_s=60)
         for _ in range(num_times):
             time.sleep(DOWN_S)
             with camera(port):

@@ -1,9 +1,15 @@
 """Live streams as people add, change and remove them; what they configured outlives the process."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from contracts.streams import StreamConfig, StreamStatus
+
+Vet = Callable[[], Awaitable[None]]
+
+
+async def nothing_more() -> None:
+    """Vets nothing."""
 
 
 class StreamStore(Protocol):
@@ -33,8 +39,13 @@ class StreamKeeper(Protocol):
     happened.
     """
 
-    async def add(self, config: StreamConfig) -> StreamStatus:
+    async def add(self, config: StreamConfig, vet: Vet = nothing_more) -> StreamStatus:
         """Begin to capture; does not wait for the camera.
+
+        Args:
+            config: Of the stream.
+            vet: Called while the stream is captured, before it is stored; what it raises is raised,
+                and then there never was such a stream.
 
         Raises:
             StreamUrlNotAllowed, StreamExists, StreamLimitReached: As ``LiveStreams.add`` says.

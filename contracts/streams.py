@@ -157,6 +157,14 @@ class LiveStreams(Protocol):
         """
         ...
 
+    def restore(self, config: StreamConfig) -> StreamStatus:
+        """Take up a stream from before a restart; what is not permitted any more has failed.
+
+        Raises:
+            StreamUrlNotAllowed: Its source is none at all.
+        """
+        ...
+
     def update(self, config: StreamConfig) -> StreamStatus:
         """Take over a changed configuration; another source, or a dead one, is opened anew.
 
@@ -175,10 +183,6 @@ class LiveStreams(Protocol):
 
     def statuses(self) -> list[StreamStatus]:
         """How all stand, in the order they were added."""
-        ...
-
-    def wait_settled(self, stream_id: str, *, timeout_s: float) -> StreamStatus:
-        """Block until it is not connecting any more, at most so long."""
         ...
 
     def newest(self, stream_id: str) -> Frame | None:

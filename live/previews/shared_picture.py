@@ -38,8 +38,7 @@ class Scene:
         status = self.status
         if self.has_picture:
             return status.config.name, status.state, self.lines
-        since = status.state_since.replace(microsecond=0)  # it is worked out anew each time
-        return status.config.name, status.state, since, status.state_reason
+        return status.config.name, status.state, status.state_since, status.state_reason
 
 
 @dataclass(frozen=True, slots=True)

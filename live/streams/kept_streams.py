@@ -7,9 +7,10 @@ Belongs to one event loop; one change at a time.
 import asyncio
 import logging
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 
-from contracts.errors import ServiceError
-from contracts.stream_keeping import StreamStore
+from contracts.errors import ServiceError, StorageUnavailable, StreamNotFound
+from contracts.stream_keeping import StreamStore, Vet, nothing_more
 from contracts.streams import LiveStreams, StreamConfig, StreamStatus
 
 logger = logging.getLogger(__name__)
@@ -24,27 +25,26 @@ class KeptStreams:
         self._changing = asyncio.Lock()
 
     async def resume(self, configs: Iterable[StreamConfig]) -> None:
-        """Capture what was stored before this start.
-
-        A stream that is refused, because the settings have changed, stays stored: the settings may
-        change back.
-        """
+        """Capture what was stored before this start, or show why it may not be any more."""
         for config in configs:
             try:
-                await asyncio.to_thread(self._streams.add, config)
+                await asyncio.to_thread(self._streams.restore, config)
             except ServiceError as exc:
-                logger.warning("stream %s is not resumed: %s", config.id, exc.message)
+                logger.error("stream %s is not resumed: %s", config.id, exc.message)
 
-    async def add(self, config: StreamConfig) -> StreamStatus:
+    async def add(self, config: StreamConfig, vet: Vet = nothing_more) -> StreamStatus:
         """Capture a stream, and store it; the capture knows best whether it may be."""
-        async with self._changing:
-            status = await asyncio.to_thread(self._streams.add, config)
-            try:
-                await self._store.put_stream(config)
-            except BaseException:
-                self._streams.remove(config.id)
-                raise
-            return status
+        stream_id = config.id
+        await asyncio.to_thread(self._streams.add, config)
+        try:
+            await vet()
+            async with self._changing:
+                status = self._streams.status(stream_id)  # perhaps changed meanwhile
+                await self._store.put_stream(status.config)
+                return status
+        except BaseException:
+            await self._withdraw(stream_id)
+            raise
 
     async def change(
         self, stream_id: str, change: Callable[[StreamConfig], StreamConfig]
@@ -67,6 +67,13 @@ class KeptStreams:
             self._streams.status(stream_id)  # there must be one
             await self._store.remove_stream(stream_id)
             await asyncio.to_thread(self._streams.remove, stream_id)
+
+    async def _withdraw(self, stream_id: str) -> None:
+        """Let nothing be left of a stream that was not to be."""
+        with suppress(StreamNotFound):
+            self._streams.remove(stream_id)
+        with suppress(StorageUnavailable):
+            await self._store.remove_stream(stream_id)
 
 
 class MemoryStreamStore:

@@ -13,11 +13,18 @@ from pathlib import Path
 
 from contracts.errors import StreamNoFreshFrame
 from contracts.media import Clip, Frame
-from contracts.streams import ClipSpan, LookBack, StreamConfig, StreamState, StreamStatus
+from contracts.streams import (
+    ClipSpan,
+    LookBack,
+    StreamChange,
+    StreamConfig,
+    StreamState,
+    StreamStatus,
+)
 from live.capture.reconnecting import Capture, CaptureWishes
 from live.capture.run import CaptureRun
 from live.capture.tracker import Figures, Tracker
-from live.clock import Clock, moment_of
+from live.clock import Clock, KeptMoment
 from live.sources.openers import OpenSource
 from live.sources.source import Source
 from live.sources.stop_signal import StopSignal
@@ -28,7 +35,7 @@ from live.streams.state import Standing, StateLimits
 
 FINAL = (StreamState.ENDED, StreamState.FAILED)
 
-OnChange = Callable[[StreamConfig, StreamState | None, Standing], None]
+OnChange = Callable[[StreamChange], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +66,11 @@ class LiveStream:
         self._clock = clock
         self._on_change = on_change
         self._started_s = clock.monotonic()
+        self._since = KeptMoment(clock)
         self._config = config
         self._source = source
         self._least_fps: list[float] = []
         self._changing = threading.Lock()
-        self._told = threading.Condition()
         self._ring = RingBuffer(seconds=policy.ring_seconds, max_bytes=policy.ring_bytes)
         self._run = self._next_run(None, Figures())
 
@@ -128,7 +135,7 @@ class LiveStream:
             url=self._source.shown,
             kind=self._source.kind,
             state=standing.state,
-            state_since=moment_of(clock, standing.since_s),
+            state_since=self._since.of(standing.since_s),
             state_reason=standing.reason,
             last_frame_at=last_at,
             last_frame_age_s=self._age_s(),
@@ -143,14 +150,6 @@ class LiveStream:
             frames_dropped=figures.num_dropped,
             buffer=self._ring.status,
         )
-
-    def wait_settled(self, timeout_s: float) -> StreamStatus:
-        """Block until it is not connecting any more, at most so long."""
-        with self._told:
-            self._told.wait_for(
-                lambda: self._run.tracker.told is not StreamState.CONNECTING, timeout_s
-            )
-        return self.status
 
     def newest(self) -> Frame | None:
         """A copy of the newest frame, however old."""
@@ -256,9 +255,10 @@ class LiveStream:
         )
 
     def _tell(self, before: StreamState | None, standing: Standing) -> None:
-        self._on_change(self._config, before, standing)
-        with self._told:
-            self._told.notify_all()
+        config, at = self._config, self._since.of(standing.since_s)
+        self._on_change(
+            StreamChange(config.id, config.name, before, standing.state, at, standing.reason)
+        )
 
     def _age_s(self) -> float | None:
         entries = self._ring.entries

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 from contracts.errors import (
@@ -28,11 +29,12 @@ from contracts.streams import (
     StreamState,
     StreamStatus,
 )
-from live.clock import Clock, SystemClock, moment_of
+from live.clock import Clock, SystemClock
+from live.sources.connection import Connection
 from live.sources.openers import OpenSource
 from live.sources.source import Source, parse_source
+from live.sources.stop_signal import StopSignal
 from live.streams.live_stream import LiveStream, StreamPolicy
-from live.streams.state import Standing
 
 WATCH_S = 0.5
 JOIN_S = 15.0  # a camera that hangs in being opened is waited for 5 s, twice
@@ -80,7 +82,6 @@ class StreamRegistry:
         """Begin to capture; see ``LiveStreams``."""
         source = self._permitted(config)
         with self._lock:
-            self._check_open()
             if config.id in self._streams:
                 message = f"there is a live stream {config.id} already; choose another id"
                 raise StreamExists(message, stream_id=config.id, param="id")
@@ -90,14 +91,24 @@ class StreamRegistry:
                     f"there are {len(self._streams)} live streams, as many as VLM_MAX_STREAMS"
                     " allows; remove one first"
                 )
-            stream = self._streams[config.id] = self._made(config, source)
-            stream.start()
-        return stream.status
+            return self._begin(config, source)
+
+    def restore(self, config: StreamConfig) -> StreamStatus:
+        """Take up a stream from before a restart; what may not be captured any more has failed.
+
+        Raises:
+            StreamUrlNotAllowed: Its source is none at all.
+        """
+        source = parse_source(config)
+        with self._lock:
+            return self._begin(config, source)
 
     def update(self, config: StreamConfig) -> StreamStatus:
         """Take over a changed configuration; see ``LiveStreams``."""
         stream = self._stream(config.id)
-        source = self._permitted(config)
+        source = parse_source(config)
+        if source != stream.source:
+            source = self._permitted(config)
         with self._lock:
             self._check_open()
             self._check_source(source, config.id)
@@ -120,10 +131,6 @@ class StreamRegistry:
     def statuses(self) -> list[StreamStatus]:
         """How all stand, in the order they were added."""
         return [stream.status for stream in self._all()]
-
-    def wait_settled(self, stream_id: str, *, timeout_s: float) -> StreamStatus:
-        """Block until it is not connecting any more, at most so long."""
-        return self._stream(stream_id).wait_settled(timeout_s)
 
     def newest(self, stream_id: str) -> Frame | None:
         """The newest frame, a copy, however old."""
@@ -180,15 +187,26 @@ class StreamRegistry:
                 logger.error("the capture of live stream %s does not end", stream.config.id)
         self._watch.join()
 
-    def _made(self, config: StreamConfig, source: Source) -> LiveStream:
-        return LiveStream(
+    def _begin(self, config: StreamConfig, source: Source) -> StreamStatus:
+        self._check_open()
+        stream = self._streams[config.id] = LiveStream(
             config,
             source,
             policy=self._policy,
-            open_source=self._open_source,
+            open_source=partial(self._open, config.id),
             clock=self._clock,
             on_change=self._tell,
         )
+        stream.start()
+        return stream.status
+
+    def _open(
+        self, stream_id: str, source: Source, *, silence_s: float, stop: StopSignal
+    ) -> Connection:
+        """Connect, unless the stream is one of too many from before a restart."""
+        if stream_id in [stream.config.id for stream in self._all()[self._max_streams :]]:
+            raise SourceNotPermitted("there are more live streams than VLM_MAX_STREAMS allows")
+        return self._open_source(source, silence_s=silence_s, stop=stop)
 
     def _permitted(self, config: StreamConfig) -> Source:
         source = parse_source(config)
@@ -224,13 +242,10 @@ class StreamRegistry:
             for stream in self._all():
                 stream.observe()
 
-    def _tell(self, config: StreamConfig, before: StreamState | None, standing: Standing) -> None:
-        state, reason = standing.state, standing.reason
-        level = logging.WARNING if state in TROUBLE else logging.INFO
-        why = f": {reason}" if reason else ""
-        logger.log(level, "live stream %s is %s%s", config.id, state, why)
-        at = moment_of(self._clock, standing.since_s)
-        change = StreamChange(config.id, config.name, before, state, at, reason)
+    def _tell(self, change: StreamChange) -> None:
+        level = logging.WARNING if change.state in TROUBLE else logging.INFO
+        why = f": {change.reason}" if change.reason else ""
+        logger.log(level, "live stream %s is %s%s", change.stream_id, change.state, why)
         for listener in self._listeners:
             try:
                 listener(change)

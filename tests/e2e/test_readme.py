@@ -68,7 +68,7 @@ def camera() -> Iterator[str]:
 
 def test_a_camera_is_added_asked_seen_and_removed(url: str, camera: str, tmp_path: Path) -> None:
     said = []
-    for command in blocks("bash", CAMERAS):
+    for command in [block for block in blocks("bash", CAMERAS) if "curl" in block]:
         typed = command.replace("curl ", "curl --silent --fail-with-body ")
         done = subprocess.run(
             ["bash", "-ec", typed.replace(ADDRESS, url).replace(DEMO_CAMERA, camera)],

@@ -9,6 +9,7 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+import av
 import cv2
 import numpy as np
 import pytest
@@ -58,6 +59,25 @@ def test_ffmpeg_knows_digest() -> None:
         command = ["ffmpeg", "-v", "error", "-rtsp_transport", "tcp", "-i", url]
         command += ["-frames:v", "3", "-f", "null", "-"]
         subprocess.run(command, check=True, capture_output=True, timeout=60)
+
+
+def test_wrong_credentials_see_nothing() -> None:
+    with rtsp_camera(passwords=("sesame", "poppy")) as camera:
+        for login in ("", "lookout:barley@", "admin:sesame@"):
+            with pytest.raises(av.error.HTTPUnauthorizedError):
+                av.open(camera.url(login=login), options={"rtsp_transport": "tcp"}, timeout=30)
+        assert camera.server.num_viewers == 0
+
+
+@pytest.mark.parametrize("transport", ["tcp", "udp"])
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+def test_pyav_plays_it_with_any_of_the_passwords(host: str, transport: str) -> None:
+    with rtsp_camera(passwords=("sesame", "poppy"), host=host) as camera:
+        url = camera.url(login="lookout:poppy@")
+        with av.open(url, options={"rtsp_transport": transport}, timeout=30) as container:
+            frames = [frame for frame, _ in zip(container.decode(video=0), range(5), strict=False)]
+        found = [number_of(frame.to_ndarray(format="rgb24").astype(np.uint8)) for frame in frames]
+        assert found == sorted(set(found))
 
 
 @pytest.mark.parametrize("protocols", ["tcp", "udp"])
@@ -166,6 +186,60 @@ def test_nothing_is_drawn_while_nobody_watches() -> None:
     with rtsp_camera(pictures) as camera:
         ask(camera, "DESCRIBE {url}", "SETUP {url}/trackID=0" + TCP, "TEARDOWN {url}")
         assert pictures.num_drawn == 0
+
+
+def udp_pair() -> tuple[socket.socket, socket.socket]:
+    """Two neighbouring ports, the first even, to receive on."""
+    while True:
+        first, second = (socket.socket(type=socket.SOCK_DGRAM) for _ in range(2))
+        first.bind(("127.0.0.1", 0))
+        first.settimeout(60)
+        second.settimeout(60)
+        port = first.getsockname()[1]
+        with contextlib.suppress(OSError):
+            second.bind(("127.0.0.1", port ^ 1))
+            return (first, second) if port % 2 == 0 else (second, first)
+        first.close()
+        second.close()
+
+
+def test_a_player_is_there_as_long_as_it_reports_and_no_longer() -> None:
+    pictures = NumberedPictures()
+    with (
+        rtsp_camera(pictures, silence_s=1.0) as camera,
+        socket.create_connection(("127.0.0.1", camera.port), timeout=60) as client,
+        contextlib.ExitStack() as stack,
+    ):
+        media, reports = (stack.enter_context(one) for one in udp_pair())
+        port = media.getsockname()[1]
+        transport = f"Transport: RTP/AVP;unicast;client_port={port}-{port + 1}"
+        for request in (f"SETUP {camera.url()}\r\n{transport}", f"PLAY {camera.url()}"):
+            first, *rest = request.split("\r\n")
+            client.sendall("\r\n".join([f"{first} RTSP/1.0", "CSeq: 1", *rest, "", ""]).encode())
+            assert client.recv(1000).startswith(b"RTSP/1.0 200")
+        sender_report, server = reports.recvfrom(1000)
+        assert sender_report[1] == 200
+        num_seen = pictures.num_drawn + 2.5 * pictures.fps
+        while pictures.num_drawn < num_seen:
+            media.recv(2000)
+            reports.sendto(b"still here", server)
+        assert camera.server.num_viewers == 1
+        assert client.recv(1000) == b""
+    assert (camera.server.num_viewers, pictures.num_watched) == (0, 0)
+
+
+def test_paths_that_show_the_same_share_an_encoder() -> None:
+    pictures = NumberedPictures(fps=100)
+    with rtsp_camera(pictures) as camera:
+        options = {"rtsp_transport": "tcp"}
+        with (
+            av.open(camera.url("/live"), options=options, timeout=30) as one,
+            av.open(camera.url("/same"), options=options, timeout=30) as other,
+        ):
+            for container in (one, other):
+                next(container.decode(video=0))
+            assert pictures.num_watched == 1
+            assert camera.server.num_viewers == 2
 
 
 class Watcher:

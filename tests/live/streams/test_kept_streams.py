@@ -9,6 +9,7 @@ import pytest
 from contracts.errors import (
     ServiceError,
     StorageUnavailable,
+    StreamConnectFailed,
     StreamExists,
     StreamNotFound,
     StreamUrlNotAllowed,
@@ -110,7 +111,40 @@ async def test_a_start_goes_on_with_what_was_stored(
     empty: Stage, caplog: pytest.LogCaptureFixture
 ) -> None:
     kept = KeptStreams(empty.streams, MemoryStreamStore())
-    await kept.resume([config("a"), config("b", FORBIDDEN), config("c")])
-    assert [status.config.id for status in empty.streams.statuses()] == ["a", "c"]
-    assert "stream b is not resumed: files are no sources here" in caplog.text
-    assert "passwd" not in caplog.text
+    await kept.resume([config("a"), config("b", FORBIDDEN), config("c", "nonsense")])
+    assert [status.config.id for status in empty.streams.statuses()] == ["a", "b"]
+    assert "stream c is not resumed: expected an rtsp" in caplog.text
+    await kept.change("b", lambda before: replace(before, name="Back door"))
+    await kept.remove("b")
+    assert [status.config.id for status in empty.streams.statuses()] == ["a"]
+
+
+async def test_what_does_not_pass_was_never_stored(empty: Stage) -> None:
+    store = MemoryStreamStore()
+    kept = KeptStreams(empty.streams, store)
+
+    async def refuse() -> None:
+        assert empty.streams.status("door").config.id == "door"
+        assert store.configs == {}
+        raise StreamConnectFailed("it wants a password")
+
+    with pytest.raises(StreamConnectFailed):
+        await kept.add(config("door"), refuse)
+    assert (empty.streams.statuses(), store.configs) == ([], {})
+
+
+async def test_what_is_changed_or_removed_while_it_is_vetted_is_so(empty: Stage) -> None:
+    store = MemoryStreamStore()
+    kept = KeptStreams(empty.streams, store)
+
+    async def rename() -> None:
+        await kept.change("door", lambda before: replace(before, name="Front door"))
+
+    async def remove() -> None:
+        await kept.remove("yard")
+
+    await kept.add(config("door"), rename)
+    assert store.configs["door"].name == "Front door"
+    with pytest.raises(StreamNotFound):
+        await kept.add(config("yard"), remove)
+    assert list(store.configs) == ["door"]

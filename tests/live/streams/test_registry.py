@@ -177,14 +177,48 @@ class Refusing:
         raise SourceUnreachable("the source refuses connections")
 
 
-def test_waiting_for_a_stream_to_settle(root: Path) -> None:
-    with registry(root) as (streams, _):
-        streams.add(config("a", f"file://{root}/a.mp4", loop=True))
-        assert streams.wait_settled("a", timeout_s=PATIENCE_S).state == "running"
+def test_a_file_that_is_no_video_has_failed(root: Path) -> None:
+    with registry(root) as (streams, changes):
         streams.add(config("text", f"file://{root}/text.mp4"))
-        status = streams.wait_settled("text", timeout_s=PATIENCE_S)
-        assert status.state == "failed"
+        changes.wait_for("text", StreamState.FAILED)
+        status = streams.status("text")
         assert status.state_reason == "the file is damaged, or no video of a known format"
+
+
+def test_what_is_not_permitted_any_more_has_failed_and_can_be_changed(root: Path) -> None:
+    with registry(root) as (streams, changes):
+        streams.restore(config("a", "file:///etc/passwd"))
+        changes.wait_for("a", StreamState.FAILED)
+        status = streams.status("a")
+        assert status.state_reason == "the file is not inside VLM_STREAM_ROOT"
+        assert [(one.before, one.state) for one in changes.seen][-1] == ("connecting", "failed")
+        renamed = streams.update(replace(status.config, name="Door"))
+        assert renamed.config.name == "Door"
+        with pytest.raises(StreamUrlNotAllowed):
+            streams.update(replace(status.config, url="file:///etc/group"))
+        streams.update(replace(status.config, url=f"file://{root}/a.mp4", loop=True))
+        changes.wait_for("a", StreamState.RUNNING)
+
+
+def test_streams_beyond_the_limit_have_failed_until_there_is_room(root: Path) -> None:
+    with registry(root, max_streams=1) as (streams, changes):
+        streams.restore(config("a", f"file://{root}/a.mp4", loop=True))
+        streams.restore(config("b", f"file://{root}/b.mp4", loop=True))
+        changes.wait_for("a", StreamState.RUNNING)
+        changes.wait_for("b", StreamState.FAILED)
+        reason = streams.status("b").state_reason
+        assert reason == "there are more live streams than VLM_MAX_STREAMS allows"
+        streams.remove("a")
+        streams.update(replace(streams.status("b").config, enabled=True))
+        changes.wait_for("b", StreamState.RUNNING)
+
+
+def test_the_moment_of_a_state_stays_the_same(root: Path) -> None:
+    with registry(root) as (streams, changes):
+        streams.add(config("a", f"file://{root}/a.mp4", loop=True))
+        changes.wait_for("a", StreamState.RUNNING)
+        moments = {streams.status("a").state_since for _ in range(50)}
+        assert moments == {changes.seen[-1].at}
 
 
 @pytest.mark.parametrize(
