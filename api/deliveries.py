@@ -28,12 +28,14 @@ def delivery_routes(deps: GetDeps, alerts: GetAlerts) -> APIRouter:
 
     @router.get(ALL, **listing)
     async def list_deliveries(request: Request) -> Json:
+        """Messages to webhooks and Apprise services: those that wait, are done or were given up."""
         query = read_query(request, DeliveriesQuery).query()
         found = await alerts().outbox.find(query)
         return {"object": "list", "data": [show(delivery) for delivery in found]}
 
     @router.post(RETRY, **operation(RETRY, "Send it again", DeliveryReply, 401, 404, 503))
     async def retry_delivery(delivery_id: str) -> Json:
+        """Under the same id, by which receivers know what they had before."""
         return show(await alerts().outbox.retry(delivery_id))
 
     return router

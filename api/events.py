@@ -32,6 +32,7 @@ def event_routes(deps: GetDeps, alerts: GetAlerts) -> APIRouter:
 
     @router.get(ALL, **listing)
     async def list_events(request: Request) -> Json:
+        """By when they began, or, after a cursor, by their latest message."""
         page = await alerts().events.page(read_query(request, EventsQuery).query())
         url = deps().settings.public_url
         return {
@@ -53,6 +54,7 @@ def event_routes(deps: GetDeps, alerts: GetAlerts) -> APIRouter:
     @router.get(FRAME, **operation(FRAME, "Its picture", jpeg, *EVIDENCE, query=FrameQuery))
     @router.head(FRAME, include_in_schema=False)
     async def show_frame(event_id: str, request: Request) -> FileResponse:
+        """The newest frame of the look that began it, or of the one with the highest score."""
         query = read_query(request, FrameQuery)
         return await _file(await alerts().events.frame(event_id, query.which), "image/jpeg")
 
@@ -61,6 +63,7 @@ def event_routes(deps: GetDeps, alerts: GetAlerts) -> APIRouter:
     @router.get(CLIP, **operation(CLIP, "Its clip, whole or a range", mp4, *EVIDENCE))
     @router.head(CLIP, include_in_schema=False)
     async def show_clip(event_id: str, request: Request) -> FileResponse:
+        """From before it began to after; 404 with `retry-after` until it is written."""
         read_query(request, NoQuery)
         return await _file(await alerts().events.clip(event_id), "video/mp4")
 

@@ -36,6 +36,12 @@ def feed_routes(deps: GetDeps, alerts: GetAlerts) -> APIRouter:
 
     @router.get(PATH, **reading)
     async def read_feed(request: Request) -> EventStream:
+        """Server-sent events, or a WebSocket of the same path that sends the same JSON.
+
+        The first message is `hello`, with the cursor that the feed starts from; then come `begin`,
+        `update` and `end` of events, at least once and in the order of their cursors, and `gap`
+        for what is not kept any more. `Last-Event-ID`, or `after`, resumes after a cursor.
+        """
         now, query = deps(), read_query(request, FeedQuery)
         after = last_event_id(request.headers.get(LAST_ID), query.after)
         if now.stopping.is_set():

@@ -42,6 +42,10 @@ def _add_routes(
 
     @router.post(path, **setting)
     async def set_alerts(request: Request) -> JSONResponse:
+        """Replaces the rules that were set here before; `/v1/rules` has more to choose.
+
+        The WebSocket of this path with `/ws` behind it tells of each one that is true.
+        """
         value = (await intake.json(request)).value
         try:
             body = JpsAlertsBody.model_validate(value)

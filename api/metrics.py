@@ -46,6 +46,7 @@ def metric_routes(sources: MetricSources) -> APIRouter:
 
     @router.get(METRICS_PATH, **operation(METRICS_PATH, "Metrics", text, 401))
     async def show_metrics() -> Response:
+        """For Prometheus, in its text format."""
         content = render(await sources.snapshot())
         return Response(content, headers={"content-type": CONTENT_TYPE})
 

@@ -10,68 +10,22 @@ from typing import Any, TypedDict
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
-from pydantic.json_schema import models_json_schema
 
+from api import reply_schemas as replies
 from api import (
-    event_replies,
     response_replies,
     response_schemas,
-    rule_replies,
-    rule_schemas,
-    stream_replies,
-    stream_schemas,
 )
-from api import reply_schemas as replies
 from api.analyze_schemas import ImageOptions, VideoOptions
 from api.chat_schemas import ChatBody
 from api.deps import GetDeps
 from api.dialects import dialect_of, is_native
+from api.document_schemas import component_schemas
 from contracts.errors import MediaKind
 
 REF = "#/components/schemas/{model}"
 Schema = dict[str, Any]  # a JSON Schema: any JSON object
 
-BODIES: tuple[type[BaseModel], ...] = (
-    ChatBody,
-    response_schemas.ResponseBody,
-    ImageOptions,
-    VideoOptions,
-    stream_schemas.StreamBody,
-    stream_schemas.StreamPatch,
-    stream_schemas.JpsStreamBody,
-    rule_schemas.RuleBody,
-    rule_schemas.RuleTestBody,
-    rule_schemas.RulePatch,
-    rule_schemas.JpsAlertsBody,
-)
-REPLIES: tuple[type[BaseModel], ...] = (
-    replies.AnalyzeImageReply,
-    replies.AnalyzeVideoReply,
-    replies.ChatCompletion,
-    response_replies.ResponseReply,
-    replies.MediaProbe,
-    replies.ModelReply,
-    replies.ModelList,
-    replies.StatusReply,
-    replies.DetailReply,
-    stream_replies.StreamReply,
-    stream_replies.StreamList,
-    stream_replies.StreamDeleted,
-    stream_replies.JpsStreamAdded,
-    stream_replies.JpsStream,
-    rule_replies.RuleReply,
-    rule_replies.RuleTestReply,
-    rule_replies.RuleList,
-    rule_replies.RuleDeleted,
-    rule_replies.JpsAlert,
-    event_replies.EventReply,
-    event_replies.EventList,
-    event_replies.DeliveryReply,
-    event_replies.DeliveryList,
-    replies.OpenAIError,
-    replies.AnalyzeError,
-    replies.JpsError,
-)
 ERROR_SCHEMAS: dict[str, type[BaseModel]] = {
     "openai": replies.OpenAIError,
     "analyze": replies.AnalyzeError,
@@ -205,7 +159,7 @@ def document(app: FastAPI, deps: GetDeps) -> Callable[[], Schema]:
             )
             _drop_foreign_answers(made)
             components = made.setdefault("components", {})
-            components.setdefault("schemas", {}).update(_schemas())
+            components["schemas"] = component_schemas(REF)
             components["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
             made["security"] = [{}, {"key": []}]
             app.openapi_schema = made
@@ -220,13 +174,6 @@ def _drop_foreign_answers(made: Schema) -> None:
         for one in operations.values():
             if "headers" not in one["responses"].get("422", {"headers": {}}):
                 del one["responses"]["422"]
-
-
-def _schemas() -> Schema:
-    wanted = [(schema, "validation") for schema in BODIES]
-    wanted += [(schema, "serialization") for schema in REPLIES]
-    _, made = models_json_schema(wanted, ref_template=REF)  # type: ignore[arg-type]
-    return dict(made["$defs"])
 
 
 def _error(path: str, status: int) -> Schema:

@@ -43,6 +43,7 @@ def rule_routes(deps: GetDeps, alerts: GetAlerts, intake: Intake) -> APIRouter:
         **operation(ALL, "Add a rule", added, *WRITING, body=json_of(RuleBody)),
     )
     async def add_rule(request: Request) -> JSONResponse:
+        """A yes/no question that is put to one stream, or to every one, again and again."""
         body = _read(RuleBody, (await intake.json(request)).value)
         rule = await alerts().rules.add(new_rule(body))
         return JSONResponse(show(rule), 201, {"location": f"{ALL}/{rule.id}"})
@@ -62,6 +63,7 @@ def rule_routes(deps: GetDeps, alerts: GetAlerts, intake: Intake) -> APIRouter:
 
     @router.patch(ONE, **changing)
     async def change_rule(rule_id: str, request: Request) -> Json:
+        """A new `prompt`, `window` or `stream_id` ends an open event and begins anew."""
         rules = alerts().rules
         rules.get(rule_id)  # there must be one, whatever the body says
         patch = _read(RulePatch, (await intake.json(request)).value)
@@ -73,12 +75,14 @@ def rule_routes(deps: GetDeps, alerts: GetAlerts, intake: Intake) -> APIRouter:
 
     @router.post(TEST, **trying)
     async def test_rule(rule_id: str, request: Request) -> Json:
+        """One look now at each of its streams; nothing changes and nobody is told."""
         alerts().rules.get(rule_id)  # there must be one, whatever the body says
         body = _read(RuleTestBody, (await intake.json(request)).value)
         return rule_test_json(rule_id, await alerts().tests.test(rule_id, body.stream_id))
 
     @router.delete(ONE, **operation(ONE, "Delete a rule", RuleDeleted, 401, 404, 503))
     async def delete_rule(rule_id: str) -> Json:
+        """Its events end, and stay."""
         await alerts().rules.delete(rule_id)
         return {"id": rule_id, "object": "rule", "deleted": True}
 
