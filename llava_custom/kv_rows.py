@@ -54,6 +54,11 @@ class KvRows:
         self._slabs: list[Slab] = []
         self._shapes: tuple[LayerShape, ...] = ()
 
+    @property
+    def bytes_per_token(self) -> int:
+        """Memory of one token of one row, without what is kept free; 0 before there was a row."""
+        return sum(shape.bytes_per_token for shape in self._shapes)
+
     def num_bytes(self, rows: Iterable[int]) -> int:
         """Memory of some rows."""
         return sum(self._rows[row].slab.row_bytes for row in rows)

@@ -166,7 +166,7 @@ class Engine:
             return EMPTY
         if not self.batches:
             return FULL
-        per_token = self._model.kv_bytes_per_token
+        per_token = self._running.kv_bytes_per_token
         num_choices = self._running.num_choices + sum(job.num_choices for job in self._readings)
         held = sum(job.num_kv_tokens * per_token for job in self._readings)
         for answer in self._running.answers:

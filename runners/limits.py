@@ -10,7 +10,7 @@ class EngineLimits:
     """What an engine may take on.
 
     Attributes:
-        max_waiting: Jobs that may wait; one more is a ``QueueFull``.
+        max_waiting: Jobs that may wait, and as many alerts; one more is a ``QueueFull``.
         max_choices: Answers that are written at a time.
         max_kv_bytes: Memory of keys and values, as far as it can be told beforehand.
     """

@@ -14,17 +14,18 @@ class LoneRows:
 
     Attributes:
         order: The rows as a step reads them.
+        bytes_per_token: Memory of one token of one row.
     """
 
     def __init__(self, bytes_per_token: int) -> None:
         self.order: list[int] = []
-        self._bytes_per_token = bytes_per_token
+        self.bytes_per_token = bytes_per_token
         self._kv_cache: DynamicCache | None = None
 
     def num_bytes(self, rows: Iterable[int]) -> int:
         """Memory of some rows."""
         num_tokens = 0 if self._kv_cache is None else self._kv_cache.get_seq_length()
-        return num_tokens * self._bytes_per_token * len(list(rows))
+        return num_tokens * self.bytes_per_token * len(list(rows))
 
     def add(self, kv_cache: DynamicCache, *, num_rows: int = 1, room: int = 0) -> list[int]:
         """Let the choices of a request join, which takes the cache over; there must be no other."""

@@ -96,6 +96,11 @@ class Running:
         return len(self._choices)
 
     @property
+    def kv_bytes_per_token(self) -> int:
+        """Memory of one token of one choice, as the model has it or as it is held."""
+        return max(self._model.kv_bytes_per_token, self._kv_rows.bytes_per_token)
+
+    @property
     def kv_bytes(self) -> int:
         """Memory of keys and values."""
         return self._kv_rows.num_bytes(self._kv_rows.order)

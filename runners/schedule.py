@@ -2,6 +2,7 @@
 
 Short prompts and judgements come before long prompts, the earliest deadline first among them; for
 every ``AGEING_S`` seconds that work waits it rises a rank, so newcomers pass it only for so long.
+Judgements wait for no room: they write no answer and hold memory only while they are read.
 Pure: knows nothing of threads, tensors or clocks.
 """
 
@@ -13,7 +14,7 @@ from contracts.work_class import WorkClass
 
 SHORT_TOKENS = 1024  # of a prompt that others need not wait for
 AGEING_S = 2.0
-MAX_BEGUN = 4  # prompts that are half read: each holds memory and none of them answers
+MAX_LONG_BEGUN = 4  # long prompts that are half read: each holds memory, and none answers
 
 
 class Schedulable(Protocol):
@@ -67,6 +68,8 @@ class Room:
 
     def fits(self, work: Schedulable) -> bool:
         """Whether work may be begun."""
+        if not work.num_choices:
+            return self != FULL
         return work.num_choices <= self.num_choices and work.num_kv_tokens <= self.num_kv_tokens
 
 
@@ -76,14 +79,19 @@ EMPTY = Room(1 << 31, 1 << 62)  # where nothing is begun, anything may try
 
 def rank(work: Schedulable, now_s: float) -> int:
     """How urgent work is, lowest first; below 0 when it has waited for long."""
-    is_short = work.work_class == "alert" or work.num_prompt_tokens <= SHORT_TOKENS
-    return (0 if is_short else 1) - int((now_s - work.submitted_s) / AGEING_S)
+    return int(is_long(work)) - int((now_s - work.submitted_s) / AGEING_S)
+
+
+def is_long(work: Schedulable) -> bool:
+    """Whether others come before it at first."""
+    return work.work_class != "alert" and work.num_prompt_tokens > SHORT_TOKENS
 
 
 def next_work(begun: Sequence[W], waiting: Sequence[W], room: Room, now_s: float) -> W | None:
     """What to go on with, or to begin; ``None`` when nothing may be done.
 
-    What does not fit is passed over, until it is overdue: then nothing else is begun before it.
+    What does not fit is passed over, until it is overdue: then nothing is begun before it that
+    would take its room.
 
     Args:
         begun: Prompts that are half read.
@@ -91,11 +99,16 @@ def next_work(begun: Sequence[W], waiting: Sequence[W], room: Room, now_s: float
         room: For what is not begun.
         now_s: The time.
     """
-    may_begin = len(begun) < MAX_BEGUN
+    may_begin_long = sum(map(is_long, begun)) < MAX_LONG_BEGUN
+    is_room_kept = False
     for work in sorted([*begun, *waiting], key=lambda one: _urgency(one, now_s)):
-        if work in begun or (may_begin and room.fits(work)):
+        if work in begun:
             return work
-        may_begin = may_begin and rank(work, now_s) >= 0
+        if is_long(work) and not may_begin_long:
+            continue
+        if room.fits(work) and not (is_room_kept and work.num_choices):
+            return work
+        is_room_kept = is_room_kept or rank(work, now_s) < 0
     return None
 
 

@@ -19,7 +19,7 @@ class WaitingJobs:
     """Jobs in the order in which they came.
 
     Args:
-        max_waiting: Jobs that may wait; one more is a ``QueueFull``.
+        max_waiting: Jobs that may wait, and as many alerts: neither shuts out the other.
 
     Attributes:
         is_closed: Whether no job is taken any more.
@@ -53,12 +53,14 @@ class WaitingJobs:
             QueueFull: As many wait as may.
             ShuttingDown: The queue was closed.
         """
+        is_alert = job.work_class == "alert"
         with self._changed:
             if self.is_closed:
                 raise stopping()
-            num_waiting = sum(not waiting.is_cancelled for waiting in self._jobs)
+            wanted = [waiting for waiting in self._jobs if not waiting.is_cancelled]
+            num_waiting = sum((waiting.work_class == "alert") == is_alert for waiting in wanted)
             if num_waiting >= self._max_waiting:
-                wait_s = self._departures.wait_s(num_waiting)
+                wait_s = self._departures.wait_s(len(wanted))
                 message = f"{num_waiting} requests are waiting already; try again in {wait_s} s"
                 raise QueueFull(message, retry_after_s=wait_s)
             self._jobs.append(job)

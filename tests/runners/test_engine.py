@@ -16,6 +16,7 @@ from contracts.media import Clip, Frame, Picture
 from llava_custom import Embedded, LoadOptions, VisionLanguageModel, load_checkpoint
 from llava_custom.kv_rows import RowStep, capacity_for
 from runners.engine import Engine
+from runners.jobs import JudgeJob
 from runners.limits import EngineLimits
 from tests.runners.engine_room import Asked, one_by_one, turning
 from tests.runners.test_shortage import Crowded
@@ -190,8 +191,10 @@ def test_too_many_that_wait_are_told_when_to_come_back(llava_video: VisionLangua
         first.submit(engine, llava_video)
     assert caught.value.retry_after_s is not None
     assert caught.value.retry_after_s >= 1
+    engine.submit(JudgeJob((llava_video.plan(first.messages),), 0.1, lambda _: None))
     others[0].job.cancel()
     first.submit(engine, llava_video)
+    assert engine.stats().of("alert").num_waiting == 1
     assert engine.stats().of("chat").num_waiting == 3
 
 

@@ -11,7 +11,7 @@ from runners.schedule import (
     AGEING_S,
     EMPTY,
     FULL,
-    MAX_BEGUN,
+    MAX_LONG_BEGUN,
     SHORT_TOKENS,
     Room,
     cannot_be_kept,
@@ -85,10 +85,20 @@ def test_room_is_choices_and_memory() -> None:
     assert FULL.fits(Work()) is False
 
 
-def test_only_so_many_prompts_are_half_read() -> None:
-    half_read = [replace(VIDEO, name=str(index)) for index in range(MAX_BEGUN)]
-    found = next_work(half_read, [CHAT], EMPTY, 0.0)
-    assert found is half_read[0]
+def test_only_so_many_long_prompts_are_half_read() -> None:
+    half_read = [replace(VIDEO, name=str(index)) for index in range(MAX_LONG_BEGUN)]
+    urgent = replace(VIDEO, deadline_s=1.0)
+    assert next_work(half_read, [urgent], EMPTY, 0.0) is half_read[0]
+    assert next_work(half_read[1:], [urgent], EMPTY, 0.0) is urgent
+    assert next_work(half_read, [urgent, LOOK], EMPTY, 0.0) is LOOK
+
+
+def test_no_room_and_nobody_who_waits_for_it_stops_a_judgement() -> None:
+    now_s = 2 * AGEING_S
+    look = replace(LOOK, submitted_s=now_s)
+    none = EngineLimits(max_waiting=1).room(num_choices=64, kv_bytes=1 << 40, kv_bytes_per_token=1)
+    assert begun_first(VIDEO, CHAT, look, room=none, now_s=now_s) == "look"
+    assert begun_first(look, room=FULL, now_s=now_s) is None
 
 
 def test_work_that_comes_too_late_at_the_best_pace_is_not_begun() -> None:
