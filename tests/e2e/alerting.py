@@ -29,7 +29,7 @@ QUICK = {
 
 
 class SceneCamera:
-    """A ``live.rtsp_server.broadcast.PictureSource`` of a scene that stands still."""
+    """A ``live.rtsp_server.broadcast.PictureSource`` of a scene."""
 
     size_wh = (640, 360)
     fps = 15.0
@@ -37,14 +37,16 @@ class SceneCamera:
     def __init__(self) -> None:
         self.show(SCENES["empty"])
 
-    def show(self, scene: Scene) -> None:
-        self._picture = Stage(scene, self.size_wh).frame(0.5)
+    def show(self, scene: Scene, *, lasts_s: float = 0.01) -> None:
+        """Play a scene once, and stay at its end."""
+        self._playing = Stage(scene, self.size_wh), time.monotonic(), lasts_s
 
     def watched(self) -> AbstractContextManager[None]:
         return nullcontext()
 
     def picture(self) -> U8:
-        return self._picture
+        stage, began_s, lasts_s = self._playing
+        return stage.frame(min(1.0, (time.monotonic() - began_s) / lasts_s))
 
 
 @contextmanager
@@ -93,6 +95,13 @@ class Api:
 
     def add_rule(self, rule_id: str, stream_id: str, **fields: object) -> None:
         self.post("/v1/rules", {**QUICK, "id": rule_id, "stream_id": stream_id, **fields})
+
+    def ask(self, stream: Json, question: str) -> str:
+        """What the model says of a live stream."""
+        parts = [{"type": "stream", "stream": stream}, {"type": "text", "text": question}]
+        body = {"messages": [{"role": "user", "content": parts}], "temperature": 0}
+        reply = self.post("/v1/chat/completions", body)
+        return str(reply["choices"][0]["message"]["content"])
 
     def rule_on(self, rule_id: str, stream_id: str) -> Json:
         """How a rule stands on a stream."""

@@ -17,7 +17,8 @@ from demo.serving import ROOT
 pytestmark = pytest.mark.e2e
 
 README = (ROOT / "README.md").read_text()
-CAMERAS = README[README.index("## Live cameras") : README.index("## Batches")]
+CAMERAS = README[README.index("## Live cameras") : README.index("## Alerts")]
+ALERTS = README[README.index("## Alerts") : README.index("## Batches")]
 DEMO_CAMERA = "127.0.0.1:8554"
 ADDRESS = "http://localhost:3000"
 OPERATIONS = README[README.index("## Health and metrics") : README.index("## Settings")]
@@ -43,7 +44,9 @@ def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     "command",
     [
         block
-        for block in blocks("bash", README.replace(CAMERAS, "").replace(OPERATIONS, ""))
+        for block in blocks(
+            "bash", README.replace(CAMERAS, "").replace(ALERTS, "").replace(OPERATIONS, "")
+        )
         if "curl" in block and "example.com" not in block
     ],
 )
@@ -85,7 +88,7 @@ def test_a_camera_is_added_asked_seen_and_removed(url: str, camera: str, tmp_pat
     assert b"ftyp" in (tmp_path / "door.mp4").read_bytes()[:16]
 
 
-@pytest.mark.parametrize("script", blocks("python"))
+@pytest.mark.parametrize("script", blocks("python", README.replace(ALERTS, "")))
 def test_each_python_example_runs(url: str, workplace: Path, script: str) -> None:
     done = subprocess.run(
         [sys.executable, "-c", script.replace(ADDRESS, url)],
