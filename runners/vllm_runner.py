@@ -93,7 +93,8 @@ class VllmRunner:
             return None
         context_length: int = self._engine.model_config.max_model_len
         frames = FramePolicy(num_frames=NUM_FRAMES)
-        return ModelCard(model_root(self._settings.model), context_length, frames)
+        device: str = self._engine.vllm_config.device_config.device_type
+        return ModelCard(model_root(self._settings.model), context_length, frames, device=device)
 
     @property
     def state(self) -> ModelState:
