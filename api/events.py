@@ -4,12 +4,12 @@ import asyncio
 from pathlib import Path
 
 from fastapi import APIRouter, Request
-from starlette.responses import FileResponse
 
 from api.auth import PRIVATE_HEADERS
 from api.deps import GetAlerts, GetDeps
 from api.event_replies import EventList, EventReply
 from api.event_schemas import EventsQuery, FrameQuery
+from api.file_replies import FileReply
 from api.openapi import Success, binary_of, operation
 from api.query import NoQuery, read_query
 from api.replies import Json
@@ -20,7 +20,7 @@ ALL = "/v1/events"
 ONE = "/v1/events/{event_id}"
 FRAME = f"{ONE}/frame.jpg"
 CLIP = f"{ONE}/clip.mp4"
-EVIDENCE = (400, 401, 404, 410, 503)
+EVIDENCE = (400, 401, 404, 410, 416, 503)
 WHOLE_OR_RANGE = ("etag", "accept-ranges")
 
 
@@ -53,7 +53,7 @@ def event_routes(deps: GetDeps, alerts: GetAlerts) -> APIRouter:
 
     @router.get(FRAME, **operation(FRAME, "Its picture", jpeg, *EVIDENCE, query=FrameQuery))
     @router.head(FRAME, include_in_schema=False)
-    async def show_frame(event_id: str, request: Request) -> FileResponse:
+    async def show_frame(event_id: str, request: Request) -> FileReply:
         """The newest frame of the look that began it, or of the one with the highest score."""
         query = read_query(request, FrameQuery)
         return await _file(await alerts().events.frame(event_id, query.which), "image/jpeg")
@@ -62,7 +62,7 @@ def event_routes(deps: GetDeps, alerts: GetAlerts) -> APIRouter:
 
     @router.get(CLIP, **operation(CLIP, "Its clip, whole or a range", mp4, *EVIDENCE))
     @router.head(CLIP, include_in_schema=False)
-    async def show_clip(event_id: str, request: Request) -> FileResponse:
+    async def show_clip(event_id: str, request: Request) -> FileReply:
         """From before it began to after; 404 with `retry-after` until it is written."""
         read_query(request, NoQuery)
         return await _file(await alerts().events.clip(event_id), "video/mp4")
@@ -70,9 +70,9 @@ def event_routes(deps: GetDeps, alerts: GetAlerts) -> APIRouter:
     return router
 
 
-async def _file(path: Path, media_type: str) -> FileResponse:
+async def _file(path: Path, media_type: str) -> FileReply:
     try:
         stat = await asyncio.to_thread(path.stat)
     except FileNotFoundError:  # the budget took it since it was looked up
         raise EvidenceGone("removed just now, to keep within VLM_EVIDENCE_MAX_MB") from None
-    return FileResponse(path, media_type=media_type, headers=PRIVATE_HEADERS, stat_result=stat)
+    return FileReply(path, media_type=media_type, headers=PRIVATE_HEADERS, stat_result=stat)

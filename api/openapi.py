@@ -39,6 +39,7 @@ ERRORS = {
     410: "evidence_gone: removed by the budget of size or age",
     413: "request_too_large, image_file_too_large or video_file_too_large",
     415: "unsupported_content_type",
+    416: "range_not_satisfiable: the file has no such range",
     422: "invalid_json, invalid_request, stream_not_found, stream_limit_reached or"
     " stream_connect_failed",
     429: "queue_full: as many wait, or are being received, as may be; see retry-after",

@@ -42,6 +42,7 @@ ServiceError
     EvidenceGone
     MethodNotAllowed
     UnsupportedContentType
+    RangeNotSatisfiable
   CapacityError
     QueueFull
     ModelLoading
@@ -381,6 +382,13 @@ class UnsupportedContentType(RequestError):
 
     status = 415
     code = "unsupported_content_type"
+
+
+class RangeNotSatisfiable(RequestError):
+    """The file has no such range."""
+
+    status = 416
+    code = "range_not_satisfiable"
 
 
 class CapacityError(ServiceError):

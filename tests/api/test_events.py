@@ -137,6 +137,12 @@ async def test_a_clip_is_waited_for_shown_and_gone(house: AlertHouse) -> None:
     assert (reply.status_code, reply.content) == (206, b"789")
     assert reply.headers["content-range"] == "bytes 7-9/10"
     assert reply.headers["content-type"] == "video/mp4"
+    for wrong in ("bytes=10-", "bytes=5-2", "bytes=", "lines=1-2", "nonsense"):
+        reply = await house.client.get(path, headers={"range": wrong})
+        expected = (416, "range_not_satisfiable", "bytes */10")
+        headers = (reply.headers["x-error-code"], reply.headers["content-range"])
+        assert (reply.status_code, *headers) == expected
+        assert reply.json()["error"]["param"] == "Range"
     house.alerts.evidence.remove(event_id)
     reply = await house.client.get(path)
     assert (reply.status_code, reply.headers["x-error-code"]) == (410, "evidence_gone")
