@@ -1,4 +1,4 @@
-"""The two reasons to give up on a client: it leaves, or the service stops."""
+"""Reasons to give up on a client: it leaves, it takes nothing any more, or the service stops."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -24,7 +24,7 @@ async def while_client_stays(receive: Receive) -> AsyncIterator[None]:
     Raises:
         ClientDisconnect: The client left first.
     """
-    async with _ended_by(partial(_leave, receive), ClientDisconnect()):
+    async with ended_by(partial(_leave, receive), ClientDisconnect()):
         yield
 
 
@@ -35,12 +35,12 @@ async def while_serving(stopping: asyncio.Event) -> AsyncIterator[None]:
     Raises:
         ShuttingDown: The service began to stop first.
     """
-    async with _ended_by(stopping.wait, ShuttingDown("the service is stopping")):
+    async with ended_by(stopping.wait, ShuttingDown("the service is stopping")):
         yield
 
 
 @asynccontextmanager
-async def _ended_by(happening: Happening, error: Exception) -> AsyncIterator[None]:
+async def ended_by(happening: Happening, error: Exception) -> AsyncIterator[None]:
     """Cancel the body of the ``with`` as soon as something happens, and raise the error."""
     try:
         async with asyncio.timeout(None) as leash:  # of no length until then
@@ -52,6 +52,22 @@ async def _ended_by(happening: Happening, error: Exception) -> AsyncIterator[Non
     except TimeoutError as exc:
         if leash.expired():
             raise error from exc
+        raise
+
+
+@asynccontextmanager
+async def within(patience_s: float | None) -> AsyncIterator[None]:
+    """Give the body of the ``with``, which sends something, so long; ``None`` is for ever.
+
+    Raises:
+        ClientDisconnect: The client took nothing: it is gone, though its connection is not.
+    """
+    try:
+        async with asyncio.timeout(patience_s) as patience:
+            yield
+    except TimeoutError as exc:
+        if patience.expired():
+            raise ClientDisconnect from exc
         raise
 
 

@@ -44,6 +44,7 @@ class ServiceDeps(Deps):
     Attributes:
         streams: To look at live streams; ``stream_keeper`` is to change them.
         num_rules: How many rules look at a stream.
+        feed_patience_s: How long a client of a feed may take nothing of it.
         stopping: Set when the service begins to stop; what has no end of its own ends then.
     """
 
@@ -53,6 +54,7 @@ class ServiceDeps(Deps):
     previews: Previews
     readiness: Readiness
     num_rules: Callable[[str], int] = _no_rules
+    feed_patience_s: float = 60.0
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
 
 

@@ -52,7 +52,13 @@ def feed_routes(deps: GetDeps, alerts: GetAlerts) -> APIRouter:
             reader.close()
 
         events = feed_events(reader, now)
-        return EventStream(events, close=close, keep_alive_s=KEEP_ALIVE_S, headers=PRIVATE_HEADERS)
+        return EventStream(
+            events,
+            close=close,
+            keep_alive_s=KEEP_ALIVE_S,
+            headers=PRIVATE_HEADERS,
+            patience_s=now.feed_patience_s,
+        )
 
     return router
 

@@ -12,7 +12,7 @@ from fastapi import APIRouter
 from starlette.requests import ClientDisconnect
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from api.client import while_client_stays, while_serving
+from api.client import while_client_stays, while_serving, within
 from api.deps import GetAlerts, GetDeps, ServiceDeps
 from api.event_schemas import FeedQuery
 from api.feed_events import PATH
@@ -76,7 +76,8 @@ async def _send_all(
     try:
         async with while_serving(deps.stopping):
             async for text in _texts(reader, form):
-                await websocket.send_text(text)
+                async with within(deps.feed_patience_s):
+                    await websocket.send_text(text)
     except ShuttingDown as exc:
         return RESTART, exc.message
     except StorageUnavailable:

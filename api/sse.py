@@ -6,11 +6,14 @@ Knows nothing of what the events say.
 import asyncio
 import json
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import suppress
+from functools import partial
 
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from api.client import while_client_stays
+from api.client import ended_by, while_client_stays, within
 
 DONE = b"data: [DONE]\n\n"
 KEEP_ALIVE = b": keep-alive\n\n"
@@ -32,6 +35,7 @@ class EventStream(Response):
         close: Called after that, to free what the events came from.
         keep_alive_s: Longest silence.
         headers: Besides those that every event stream has.
+        patience_s: How long a client may take nothing; ``None`` is for ever.
     """
 
     media_type = "text/event-stream"
@@ -43,12 +47,14 @@ class EventStream(Response):
         close: Callable[[], Awaitable[None]],
         keep_alive_s: float,
         headers: Mapping[str, str],
+        patience_s: float | None = None,
     ) -> None:
         super().__init__(headers={**HEADERS, **headers})
         del self.headers["content-length"]
         self._events = events
         self._close = close
         self._keep_alive_s = keep_alive_s
+        self._patience_s = patience_s
         self._quiet_since_s = 0.0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -64,24 +70,26 @@ class EventStream(Response):
         start = {"status": self.status_code, "headers": self.raw_headers}
         await send({"type": "http.response.start", **start})
         self._touch()
-        beat = asyncio.create_task(self._keep_alive(send))
-        try:
+        async with ended_by(partial(self._keep_alive, send), ClientDisconnect()):
             async for one in self._events:
                 self._touch()
-                await send({"type": "http.response.body", "body": one, "more_body": True})
-        finally:
-            beat.cancel()
-            await asyncio.wait([beat])
-        await send({"type": "http.response.body", "body": b"", "more_body": False})
+                await self._send(send, one)
+        await self._send(send, b"", is_last=True)
 
     def _touch(self) -> None:
         self._quiet_since_s = asyncio.get_running_loop().time()
 
     async def _keep_alive(self, send: Send) -> None:
-        while True:
-            quiet_s = asyncio.get_running_loop().time() - self._quiet_since_s
-            if quiet_s < self._keep_alive_s:
-                await asyncio.sleep(self._keep_alive_s - quiet_s)
-                continue
-            self._touch()
-            await send({"type": "http.response.body", "body": KEEP_ALIVE, "more_body": True})
+        """Break silences until the client takes nothing any more."""
+        with suppress(ClientDisconnect):
+            while True:
+                quiet_s = asyncio.get_running_loop().time() - self._quiet_since_s
+                if quiet_s < self._keep_alive_s:
+                    await asyncio.sleep(self._keep_alive_s - quiet_s)
+                    continue
+                self._touch()
+                await self._send(send, KEEP_ALIVE)
+
+    async def _send(self, send: Send, body: bytes, *, is_last: bool = False) -> None:
+        async with within(self._patience_s):
+            await send({"type": "http.response.body", "body": body, "more_body": not is_last})

@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from starlette.types import Message
 
+from api.app import build_app
 from live.alerting.feed import MAX_BEHIND
 from tests.api.alert_house import AlertHouse, alert_house
 from tests.api.asgi import RawClient
@@ -211,3 +213,36 @@ async def test_jps_does_not_hear_of_what_is_suppressed(house: AlertHouse) -> Non
     await house.see(QUICK, "Y", start_s=20)
     assert [(await socket.json())["alert_id"] for _ in range(2)] == ["calm", "r-door"]
     await socket.leave()
+
+
+class Stalled(RawClient):
+    """A client that takes the beginning of an answer, and then nothing, but stays."""
+
+    async def _send(self, message: Message) -> None:
+        if len(self.sent) >= 2:
+            await asyncio.Event().wait()
+        await super()._send(message)
+
+
+async def test_a_client_that_takes_nothing_any_more_gives_its_place_back(
+    house: AlertHouse,
+) -> None:
+    deps = replace(house.deps, feed_patience_s=0.05)
+    app = build_app(lambda: deps, alerts=lambda: house.alerts)
+    client = Stalled(app, FEED, method="GET")
+    await client.run()
+    assert client.sent[0]["status"] == 200
+    assert house.alerts.feed.num_readers.total() == 0
+
+
+@pytest.mark.parametrize("path", [FEED, *JPS])
+async def test_a_socket_whose_client_takes_nothing_any_more_gives_its_place_back(
+    house: AlertHouse, path: str
+) -> None:
+    deps = replace(house.deps, feed_patience_s=0.05)
+    app = build_app(lambda: deps, alerts=lambda: house.alerts)
+    socket = RawSocket(app, path, room=1)
+    assert (await socket.next())["type"] == "websocket.accept"
+    await house.see(QUICK, "YN" * 4)
+    await socket.run
+    assert house.alerts.feed.num_readers.total() == 0
