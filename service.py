@@ -74,8 +74,7 @@ def set_up_logging(level: str) -> None:
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     for name in ("lookout", "api", "live", "media", "runners", "llava_custom"):
         package = logging.getLogger(name)
-        package.handlers = [handler]
-        package.propagate = False
+        package.handlers, package.propagate = [handler], False
         package.setLevel(level)
 
 
@@ -89,6 +88,7 @@ app = build_app(
     name="lookout",
     image=image,
     workers=1,
+    envs=[{"name": "OMP_WAIT_POLICY", "value": "PASSIVE"}],  # waiting threads leave their cores
     traffic={"timeout": 900},
     metrics={"enabled": False},  # its page asks for no key and labels raw paths
     logging={"access": {"enabled": False}},  # ours carries the request id

@@ -14,6 +14,7 @@ from transformers import DynamicCache
 from contracts.errors import RunnerError
 from llava_custom.embedded import Embedded
 from llava_custom.kv_rows import RowStep
+from llava_custom.lean_layers import LeanLayers
 from llava_custom.memory import kv_bytes_per_token
 from llava_custom.packing import last_indices, masked_attention, pack, packed_masks
 from llava_custom.placement import input_device
@@ -33,6 +34,7 @@ class LanguageModel:
 
     def __init__(self, decoder: Any, head: Any) -> None:  # noqa: ANN401 - transformers is untyped
         self._decoder = decoder
+        self._lean_layers = LeanLayers.of(decoder)
         self._head = head
         self.device = input_device(decoder.embed_tokens)
         self.hidden_size: int = decoder.config.hidden_size
@@ -96,6 +98,8 @@ class LanguageModel:
         self, token_ids: Tensor, positions: Tensor, kv_cache: DynamicCache | RowStep
     ) -> Tensor:
         """Read one token (B,), at its position (B,), of each sequence; float32 logits (B, V)."""
+        if isinstance(kv_cache, RowStep) and self._lean_layers:
+            return self.logits(self._lean_layers(token_ids, positions, kv_cache))
         # The decoder's forward without its mask and its decorators, which take a third of a small
         # model's step: one query sees every key, so there is nothing to mask.
         decoder = self._decoder

@@ -12,6 +12,7 @@ from transformers import DynamicCache
 
 from llava_custom import Embedded, Prompt, Visual
 from llava_custom.kv_rows import RowStep
+from llava_custom.lean_layers import LeanLayers
 from llava_custom.packing import last_indices, masked_attention, pack, packed_masks
 from llava_custom.placement import input_device
 from llava_custom.row_attention import reading
@@ -27,6 +28,7 @@ class Decoder:
 
     def __init__(self, network: Any, decoder: Any) -> None:  # noqa: ANN401 - transformers is untyped
         self._decoder = decoder
+        self._lean_layers = LeanLayers.of(decoder)
         self._head = network.lm_head
         self.config = decoder.config
         self.device = input_device(decoder.embed_tokens)
@@ -88,6 +90,8 @@ class Decoder:
         self, token_ids: Tensor, positions: Tensor, kv_cache: DynamicCache | RowStep
     ) -> Tensor:
         """Read one token (B,) at its position (B,) in each row; float32 logits (B, V)."""
+        if isinstance(kv_cache, RowStep) and self._lean_layers:
+            return self._logits(self._lean_layers(token_ids, positions, kv_cache))
         embeds = self._decoder.embed_tokens(token_ids[:, None])
         with reading(self.config, kv_cache):
             return self._logits(self._read(embeds, positions[None, :, None], kv_cache, {})[:, -1])
