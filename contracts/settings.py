@@ -183,6 +183,11 @@ class Settings(BaseModel):
         ge=64,
         description="Decoded pixels of all requests together, MB; one request may hold half",
     )
+    decoded_cache_mb: int = Field(
+        default=128,
+        ge=0,
+        description="Decoded pixels that are kept for media that come again, MB; 0: decodes again",
+    )
     max_streams: int = Field(default=8, ge=1, description="Live streams")
     max_viewers: int = Field(
         default=16, ge=1, description="Previews of live streams that may be open, RTSP included"

@@ -47,6 +47,7 @@ class MediaLimits:
         decoder: Library that decodes videos.
         media_allow: Hosts and networks that may be fetched from though they are not public.
         max_decoders: Decoders at a time.
+        kept_bytes: Memory of pixels that are kept for media that come again.
     """
 
     video_fetch: FetchLimits
@@ -59,6 +60,7 @@ class MediaLimits:
     decoder: Literal["pyav", "decord"] = "pyav"
     media_allow: tuple[str, ...] = ()
     max_decoders: int = os.cpu_count() or 1
+    kept_bytes: int = 0
 
     @classmethod
     def of(cls, settings: Settings) -> "MediaLimits":
@@ -73,6 +75,7 @@ class MediaLimits:
             settings.decode_memory_mb * MEGABYTE,
             settings.decoder,
             settings.media_allow,
+            kept_bytes=settings.decoded_cache_mb * MEGABYTE,
         )
 
     def picture_bytes(self, pixels: PixelRange) -> int:

@@ -1,6 +1,6 @@
 """The ``MediaReader`` of the service: fetch, recognise, decode in a process of its own.
 
-Belongs to one event loop. Holds no media; every temporary file is unnamed.
+Belongs to one event loop. Every temporary file is unnamed.
 """
 
 import asyncio
@@ -43,6 +43,7 @@ from media.fetch import Fetcher
 from media.folder import MediaFolder, is_file_url
 from media.inline import as_frame_list, decode_inline, is_remote, too_large
 from media.jobs import ClipAnswer, ClipJob, FrameListJob, ImageJob, PictureAnswer
+from media.kept_decodings import KeptDecodings
 from media.limits import IfVideo, MediaLimits
 from media.sampling import check_list, choose_from_list
 from media.sniff import (
@@ -89,6 +90,7 @@ class IsolatedMediaReader:
             memory_bytes=self._limits.decode_bytes,
             max_decoders=self._limits.max_decoders,
         )
+        self._decodings = KeptDecodings(self._decoder, self._limits.kept_bytes)
 
     async def read_image(
         self, source: MediaSource, *, pixels: PixelRange, claim: PixelClaim = UNCOUNTED
@@ -154,7 +156,7 @@ class IsolatedMediaReader:
 
     async def close(self) -> None:
         """End every decoder and download."""
-        await self._decoder.close()
+        await self._decodings.close()
         await self._fetcher.close()
 
     async def _picture(self, medium: _Medium, pixels: PixelRange, claim: PixelClaim) -> Picture:
@@ -164,7 +166,7 @@ class IsolatedMediaReader:
         job = ImageJob(content.image_format, self._limits.max_image_pixels, pixels)
         started_s = time.monotonic()
         async with claim.room(self._limits.picture_bytes(pixels)):
-            answer, rgb = await self._decoder.run(job, medium.file, "image")
+            answer, rgb = await self._decodings.run(job, medium.file, "image")
             claim.hold(rgb.nbytes)
         assert isinstance(answer, PictureAnswer)
         return Picture(
@@ -199,7 +201,7 @@ class IsolatedMediaReader:
         )
         started_s = time.monotonic()
         async with claim.room(self._limits.clip_bytes(policy)):
-            answer, rgb = await self._decoder.run(job, medium.file, "video")
+            answer, rgb = await self._decodings.run(job, medium.file, "video")
             claim.hold(rgb.nbytes)
         assert isinstance(answer, ClipAnswer)
         return _clip_from(answer, rgb, medium.fetch_s, time.monotonic() - started_s)
@@ -224,7 +226,7 @@ class IsolatedMediaReader:
             fetched_s = time.monotonic()
             job = FrameListJob(tuple(spans), self._limits.max_image_pixels, policy.size_wh, pixels)
             async with claim.room(self._limits.clip_bytes(policy)):
-                answer, rgb = await self._decoder.run(job, joined, "video")
+                answer, rgb = await self._decodings.run(job, joined, "video")
                 claim.hold(rgb.nbytes)
         assert isinstance(answer, ClipAnswer)
         answer = replace(
