@@ -16,6 +16,7 @@ from contracts.chat import ChatMessage, ImagePart, TextPart, VideoPart
 from contracts.errors import WeightsError
 from contracts.media import Clip, Frame, Picture
 from llava_custom import LoadOptions, VisionLanguageModel, load_checkpoint
+from llava_custom.kv_rows import KvRows
 from llava_custom.placement import input_device, places
 
 Load = Callable[[Mapping[str, object], LoadOptions], VisionLanguageModel]
@@ -38,11 +39,13 @@ def steps(model: VisionLanguageModel) -> Tensor:
     prompt, kv_cache = model.plan(messages()), model.new_kv_cache()
     embedded = model.embed(prompt, [model.encode(visual) for visual in prompt.visuals])
     logits = [model.prefill(embedded, kv_cache).expand(2, -1)]
-    kv_cache.batch_repeat_interleave(2)
+    kv_rows = KvRows()
+    kv_rows.add(kv_cache, num_rows=2)
     for offset in range(2):
         token_ids = torch.tensor([65, 66], device=model.device)
         positions = torch.full_like(token_ids, embedded.next_position + offset)
-        logits.append(model.decode_step(token_ids, positions, kv_cache))
+        logits.append(model.decode_step(token_ids, positions, kv_rows.next_step()))
+        kv_rows.commit()
     return torch.stack(logits)
 
 
