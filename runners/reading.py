@@ -23,9 +23,11 @@ from runners.jobs import AnyJob, Job, JudgeJob
 from runners.judging import PASS_TOKENS, YesNo, in_passes, last_logits, num_shared_tokens
 from runners.pace import ReadingPace
 
-PREFILL_CHUNK = 2048  # tokens read at a time when nobody else would wait
+PREFILL_CHUNK = 2048  # tokens read at a time at most
+FIRST_CHUNK = 512  # before it is known how fast that goes
 LEAST_CHUNK = 128
 PIECE_S = 0.1  # that a piece may keep running answers waiting, about
+LONE_PIECE_S = 1.0  # where none is running: somebody may come
 
 T = TypeVar("T")
 Pieces = Generator[None, None, T]
@@ -236,9 +238,10 @@ class Reader:
     def _chunk_size(self, job: AnyJob) -> int:
         most = PREFILL_CHUNK // 4 if job.is_second_try else PREFILL_CHUNK
         pace_s = self._stretch_pace.usual_s
-        if self._is_alone() or not pace_s:
-            return most
-        return min(most, max(LEAST_CHUNK, int(PIECE_S / pace_s) // LEAST_CHUNK * LEAST_CHUNK))
+        if not pace_s:
+            return min(most, FIRST_CHUNK)
+        seconds = LONE_PIECE_S if self._is_alone() else PIECE_S
+        return min(most, max(LEAST_CHUNK, int(seconds / pace_s) // LEAST_CHUNK * LEAST_CHUNK))
 
     def _elapsed_s(self, began_s: float) -> float:
         """Seconds since then, with what the device was asked to do since."""
