@@ -106,6 +106,20 @@ async def test_a_conversation_about_a_video_reads_only_what_is_new(film: Clip) -
 
 
 @pytest.mark.asyncio
+async def test_equal_system_prompts_are_read_once() -> None:
+    rules = "You watch a gate. Say what moves, how many things there are, and their colours. "
+    system = ChatMessage("system", (TextPart(rules * 3),))
+    asked = [ChatMessage("user", (TextPart(text),)) for text in QUESTIONS]
+    requests = [replace(ask(""), messages=(system, message)) for message in asked]
+    expected = await texts_without(requests)
+    async with opened() as one:
+        replies = await said(one, requests)
+    assert [text for text, _ in replies] == expected
+    for _, usage in replies[1:]:
+        assert 40 < usage.cached < usage.prompt.total
+
+
+@pytest.mark.asyncio
 async def test_frames_that_windows_share_are_seen_once_by_all(film: Clip) -> None:
     requests = [ask("What happens?", VideoPart(window)) for window in windows_of(film, 8)]
     expected = await texts_without(requests)

@@ -20,10 +20,13 @@ from contracts.errors import OutOfMemory, RunnerError, ServiceError
 from contracts.generation import GenerationRequest, PromptTokens, SamplingParams, TokenDelta
 from llava_custom import Embedded, LoadOptions, VisionLanguageModel, load_checkpoint
 from llava_custom.kv_rows import RowStep
+from runners.caches import Caches
 from runners.engine import Engine
 from runners.jobs import Job
 from runners.limits import EngineLimits
+from runners.prefix_cache import PrefixCache
 from runners.shortage import out_of_memory
+from runners.vision_cache import VisionCache
 from tests.runners.engine_room import Asked, one_by_one, turning
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -67,6 +70,10 @@ class Crowded:
         self._fill("decode_step")
         return self.model.decode_step(token_ids, positions, kv_cache)
 
+    def fail(self, step: str) -> None:
+        """Be full for one more step of that name."""
+        self._failures[step] = self._failures.get(step, 0) + 1
+
     def _fill(self, step: str) -> None:
         self.calls.append(step)
         if self._failures.get(step, 0):
@@ -80,8 +87,8 @@ def model() -> VisionLanguageModel:
 
 
 @contextmanager
-def running(model: Crowded) -> Iterator[Engine]:
-    engine = Engine(model, EngineLimits(max_waiting=4))
+def running(model: Crowded, caches: Caches | None = None) -> Iterator[Engine]:
+    engine = Engine(model, EngineLimits(max_waiting=4), caches=caches)
     thread = threading.Thread(target=engine.run)
     thread.start()
     try:
@@ -130,6 +137,19 @@ def test_a_prompt_that_does_not_fit_is_tried_once_more(
     assert text(deltas) == expected
     assert [delta.text for delta in deltas if delta.usage] == ["", deltas[-1].text]
     assert crowded.calls.count("prefill") == 2
+
+
+def test_what_is_kept_makes_room_first(model: VisionLanguageModel, expected: str) -> None:
+    crowded, caches = Crowded(model), Caches(VisionCache(10**8), PrefixCache(10**8))
+    with running(crowded, caches) as engine:
+        replies = [answer(engine, crowded) for _ in range(2)]
+        crowded.fail("prefill")
+        replies += [answer(engine, crowded) for _ in range(2)]
+    assert [text(deltas) for deltas in replies] == [expected] * 4
+    usages = [deltas[-1].usage for deltas in replies]
+    assert [usage is not None and usage.cached > 0 for usage in usages] == [
+        False, True, False, True,
+    ]  # fmt: skip
 
 
 def test_a_prompt_that_fails_twice_is_refused_and_the_next_is_answered(
