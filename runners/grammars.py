@@ -5,25 +5,36 @@ thread, a ``GrammarMask`` to another; ``Grammar.new_mask`` is safe from any.
 """
 
 import json
+import logging
 from collections.abc import Collection
 from dataclasses import dataclass, field
-from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from llguidance import LLMatcher, LLParserLimits, LLTokenizer
 from llguidance.hf import from_tokenizer
+from tokenizers import Tokenizer
 from torch import Tensor
 from transformers import PreTrainedTokenizerFast
 
 from contracts.answer_forms import AnswerForm, ChoiceForm, JsonForm
-from contracts.errors import RunnerError, UnsupportedValue
+from contracts.errors import UnsupportedValue
+
+logger = logging.getLogger(__name__)
 
 MAX_GRAMMARS = 16
 MAX_USES = 20_000  # tokens; the masks of a grammar share one table of states, which only grows
 MAX_REASON_CHARS = 200
 REHEARSED_TOKENS = 4
+SENTENCEPIECE_BLANK = "▁"
+
+JSON_OPTIONS = {  # at most a blank where people write one: bounded values make a bounded answer
+    "whitespace_flexible": False,
+    "item_separator": ", ?",
+    "key_separator": ": ?",
+    "coerce_one_of": True,
+}
 
 LIMITS = LLParserLimits(  # about 10 ms to begin with, 14 ms a token and 100 MB at the worst
     initial_lexer_fuel=500_000,
@@ -111,7 +122,8 @@ class GrammarCompiler:
     """Compiles forms for one vocabulary, and keeps the latest.
 
     Args:
-        tokenizer: The model's.
+        tokenizer: The model's. With 150 000 tokens it takes a second or two to look through, in
+            which no other thread runs Python.
         vocab_size: How many logits the model gives.
         eos_token_ids: Tokens that end an answer.
     """
@@ -123,16 +135,16 @@ class GrammarCompiler:
         vocab_size: int,
         eos_token_ids: Collection[int],
     ) -> None:
-        self._tokenizer = tokenizer
-        self._vocab_size = vocab_size
-        self._eos_token_ids = sorted(eos_token_ids)
+        self._vocabulary = _vocabulary(tokenizer, vocab_size, eos_token_ids)
+        self._hides_blank = _hides_first_blank(tokenizer.backend_tokenizer)
         self._kept: dict[AnswerForm, Grammar] = {}  # the latest used is the last
 
     def compile(self, form: AnswerForm) -> Grammar:
         """The grammar of a form.
 
         Raises:
-            UnsupportedValue: No answer can have this form, or it is too complex.
+            UnsupportedValue: No answer can have this form, it is too complex, or the model's
+                tokenizer cannot follow any.
         """
         grammar = self._kept.pop(form, None)
         if grammar is None or grammar.is_worn:
@@ -143,40 +155,56 @@ class GrammarCompiler:
         return grammar
 
     def _compile(self, form: AnswerForm) -> Grammar:
-        matcher = LLMatcher(self._vocabulary, _grammar_text(form), log_level=0, limits=LIMITS)
+        if self._vocabulary is None:
+            raise _refusal(form, "the tokenizer of this model cannot follow any")
+        text = _grammar_text(form, hides_blank=self._hides_blank)
+        matcher = LLMatcher(self._vocabulary, text, log_level=0, limits=LIMITS)
         if not matcher.is_error():
             grammar = Grammar(form, matcher)
             grammar.new_mask().rehearse()
             return grammar
         raise _refusal(form, matcher.get_error())
 
-    @cached_property
-    def _vocabulary(self) -> LLTokenizer:
-        """Made when it is first wanted: with 150 000 tokens it takes seconds."""
-        num_tokens = max(self._vocab_size, len(self._tokenizer))
-        try:
-            return from_tokenizer(self._tokenizer, num_tokens, self._eos_token_ids)
-        except ValueError as exc:
-            raise RunnerError(f"the model's tokenizer cannot follow a grammar: {exc}") from exc
+
+def _vocabulary(
+    tokenizer: PreTrainedTokenizerFast, vocab_size: int, eos_token_ids: Collection[int]
+) -> LLTokenizer | None:
+    num_tokens = max(vocab_size, len(tokenizer))
+    try:
+        return from_tokenizer(tokenizer, num_tokens, sorted(eos_token_ids))
+    except (ValueError, RuntimeError) as exc:
+        logger.warning("answers of a form are refused: %s", exc)
+        return None
 
 
-def _grammar_text(form: AnswerForm) -> str:
-    """The form in llguidance's own language."""
+def _hides_first_blank(tokenizer: Tokenizer) -> bool:
+    """Whether a blank that begins an answer is not shown, as with sentencepiece's of Llama.
+
+    Its words begin with one, and so do the answers its models would like to give.
+    """
+    token_id = tokenizer.token_to_id(SENTENCEPIECE_BLANK)
+    return token_id is not None and not tokenizer.decode([token_id])
+
+
+def _grammar_text(form: AnswerForm, *, hides_blank: bool) -> str:
+    """The form in llguidance's own language, a dialect of Lark's."""
     match form:
         case JsonForm():
-            # At most a blank where people write one: an answer of bounded values is bounded, too.
-            return LLMatcher.grammar_from_json_schema(
-                form.schema,
-                overrides={
-                    "whitespace_flexible": False,
-                    "item_separator": ", ?",
-                    "key_separator": ": ?",
-                    "coerce_one_of": True,
-                },
-            )
+            schema = json.loads(form.schema) | {"x-guidance": JSON_OPTIONS}
+            return f"start: {_blank(is_hidden=hides_blank)} json\njson: %json {json.dumps(schema)}"
         case ChoiceForm():
-            alternatives = " | ".join(json.dumps(choice) for choice in form.choices)
-            return LLMatcher.grammar_from_lark(f"start: {alternatives}")
+            rules = [
+                f"{_blank(is_hidden=hides_blank, is_needed=choice[0] == ' ')} {json.dumps(choice)}"
+                for choice in form.choices
+            ]
+            return f"start: {' | '.join(rules)}"
+
+
+def _blank(*, is_hidden: bool, is_needed: bool = False) -> str:
+    """What stands before an answer and is not shown."""
+    if not is_hidden:
+        return ""
+    return '" "' if is_needed else '" "?'
 
 
 def _refusal(form: AnswerForm, reason: str) -> UnsupportedValue:

@@ -227,10 +227,10 @@ class TransformersRunner:
         logger.info("loaded\n%s", table)
         limits = _limits(self._settings, model)
         caches = Caches.of(self._settings)
-        self._engine = Engine(model, limits, self._hand_over.flush, caches)
         self._compiler = GrammarCompiler(
             model.tokenizer, vocab_size=model.vocab_size, eos_token_ids=model.eos_token_ids
         )
+        self._engine = Engine(model, limits, self._hand_over.flush, caches)
         self._model = model
         if not self._is_closing.is_set():
             self._engine.run()

@@ -2,6 +2,8 @@
 
 import json
 import random
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import jsonschema
@@ -10,17 +12,22 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from llguidance import LLParserLimits
-from transformers import PreTrainedTokenizerFast
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
+from transformers import GemmaTokenizer, LlamaTokenizer, PreTrainedTokenizerFast
 
 from contracts.answer_forms import ANY_OBJECT, AnswerForm, ChoiceForm, JsonForm
 from contracts.errors import UnsupportedValue
 from contracts.settings import DEMO_MODEL
 from runners import grammars
 from runners.grammars import GrammarCompiler, GrammarMask
+from runners.text import GrowingText
+from tests.runners.hub.tiny_tokenizers import byte_fallback
 
 VOCAB_SIZE = 1030  # some more logits than tokens, as many checkpoints have
 EOS = frozenset({0, 2})
 MAX_TOKENS = 4000
+GOLDEN = Path(__file__).resolve().parents[3] / "shared" / "golden"
 
 TOKENIZER = PreTrainedTokenizerFast(tokenizer_file=str(DEMO_MODEL / "tokenizer.json"))
 ENDERS = EOS | set(TOKENIZER.convert_tokens_to_ids(list('"]}')))
@@ -33,8 +40,8 @@ def compiler() -> GrammarCompiler:
     return GrammarCompiler(TOKENIZER, vocab_size=VOCAB_SIZE, eos_token_ids=EOS)
 
 
-def allowed(mask: GrammarMask) -> list[int]:
-    return torch.isfinite(mask.apply(torch.zeros(VOCAB_SIZE))).nonzero().flatten().tolist()
+def allowed(mask: GrammarMask, vocab_size: int = VOCAB_SIZE) -> list[int]:
+    return torch.isfinite(mask.apply(torch.zeros(vocab_size))).nonzero().flatten().tolist()
 
 
 def draw(token_ids: list[int], rng: random.Random) -> int:
@@ -146,6 +153,63 @@ def test_schemas_may_contain_themselves(compiler: GrammarCompiler, seed: int) ->
 def test_any_object_is_an_object(compiler: GrammarCompiler, seed: int) -> None:
     said = answer(compiler, JsonForm(ANY_OBJECT), random.Random(seed))
     assert isinstance(json.loads(said), dict)
+
+
+def sentencepiece() -> PreTrainedTokenizerFast:
+    """As Llama's: a blank that begins the text is not shown."""
+    vocabulary, merges = byte_fallback(["<unk>", "<s>", "</s>"])
+    return LlamaTokenizer(vocabulary, merges)
+
+
+def gemma() -> PreTrainedTokenizerFast:
+    """The same, but every blank is shown."""
+    vocabulary, merges = byte_fallback(["<pad>", "<eos>", "<bos>", "<unk>", "<mask>"])
+    return GemmaTokenizer(vocabulary, merges)
+
+
+def original() -> PreTrainedTokenizerFast:
+    """Of a VILA checkpoint: read from a sentencepiece model."""
+    return LlamaTokenizer.from_pretrained(GOLDEN / "vila_tiny" / "llm")
+
+
+@pytest.mark.parametrize("make", [sentencepiece, gemma, original])
+@pytest.mark.parametrize(
+    "form",
+    [
+        JsonForm(json.dumps({"type": "string", "maxLength": 12})),
+        JsonForm(json.dumps({"enum": [{"ä": "b c"}, " ", "日本"]})),
+        ChoiceForm(("cat", " dog", "日本 x")),
+    ],
+)
+def test_every_tokenizer_can_write_it(
+    make: Callable[[], PreTrainedTokenizerFast], form: AnswerForm
+) -> None:
+    tokenizer = make()
+    (eos,) = eos_ids = [tokenizer.eos_token_id]
+    compiler = GrammarCompiler(tokenizer, vocab_size=len(tokenizer), eos_token_ids=eos_ids)
+    for seed in range(30):
+        rng, mask = random.Random(seed), compiler.compile(form).new_mask()
+        growing, said = GrowingText(tokenizer.backend_tokenizer), ""
+        while not mask.is_complete:
+            token_id = rng.choice(allowed(mask, len(tokenizer)))
+            mask.accept(token_id)
+            said += growing.push(token_id).text if token_id != eos else ""
+        said += growing.flush().text
+        if isinstance(form, ChoiceForm):
+            assert said in form.choices
+        else:
+            jsonschema.validate(json.loads(said), json.loads(form.schema))
+
+
+def test_a_tokenizer_that_cannot_follow_a_form_serves_everything_else(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    words = Tokenizer(WordLevel({"a": 0, "b": 1}, unk_token="a"))
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=words)
+    compiler = GrammarCompiler(tokenizer, vocab_size=2, eos_token_ids=[1])
+    assert "refused" in caplog.text
+    with pytest.raises(UnsupportedValue, match="tokenizer"):
+        compiler.compile(ChoiceForm(("a",)))
 
 
 CHOICES = ("re", "red", "Grün", 'say "x"\n\\', "\u0001", "{}", "日本", " a")
