@@ -79,6 +79,9 @@ class Row:
 class Slab:
     """Rows that hold at most ``capacity`` tokens each.
 
+    Behind the end of a row are zeros: what a mask leaves out must be a number all the same, and
+    those of a row that was there before may be none.
+
     Args:
         capacity: Tokens of a row.
         shapes: Of the layers.
@@ -113,8 +116,8 @@ class Slab:
         size = (self.num_allocated, self.capacity)
         self.lengths = torch.zeros(self.num_allocated, dtype=torch.int64, device=device)
         self.mask = torch.full(size, -torch.inf, dtype=dtype, device=device)
-        self.keys = [self._zeros(shape, shape.key_dim) for shape in self.shapes]
-        self.values = [self._zeros(shape, shape.value_dim) for shape in self.shapes]
+        self.keys = [self._empty(shape, shape.key_dim) for shape in self.shapes]
+        self.values = [self._empty(shape, shape.value_dim) for shape in self.shapes]
 
     @property
     def has_room(self) -> bool:
@@ -147,6 +150,7 @@ class Slab:
         place = self.new_row(length)
         for mine, theirs in zip(self._tensors(), source._tensors(), strict=True):
             mine[place.index, :, : theirs.shape[2]] = theirs[index]
+            mine[place.index, :, theirs.shape[2] :] = 0
         source.remove(row)
         row.slab, row.index = self, place.index
         self.rows[place.index] = row
@@ -163,13 +167,14 @@ class Slab:
             ):
                 newest = theirs[0, :, first - row.length :]  # (H, T, D)
                 mine[row.index].index_copy_(1, at, newest.to(mine.dtype))
+                mine[row.index, :, row.length :] = 0
 
     def _tensors(self) -> list[Tensor]:
         return [*self.keys, *self.values]
 
     def _move(self, row: Row, index: int) -> None:
         for tensor in self._tensors():
-            tensor[index, :, : row.length] = tensor[row.index, :, : row.length]
+            tensor[index] = tensor[row.index]
         self.lengths[index], self.mask[index] = self.lengths[row.index], self.mask[row.index]
         self.rows[index] = row
         row.index = index
@@ -177,10 +182,9 @@ class Slab:
     def _state(self) -> list[Tensor]:
         return [*self._tensors(), self.lengths, self.mask]
 
-    def _zeros(self, shape: LayerShape, width: int) -> Tensor:
-        """Not just any memory: what a mask leaves out must be a number all the same."""
+    def _empty(self, shape: LayerShape, width: int) -> Tensor:
         size = (self.num_allocated, shape.num_heads, shape.num_slots(self.capacity), width)
-        return torch.zeros(size, dtype=shape.dtype, device=shape.device)
+        return torch.empty(size, dtype=shape.dtype, device=shape.device)
 
     def _resize(self, num_rows: int) -> None:
         """Change the memory; as it was where there is none."""

@@ -159,3 +159,24 @@ def test_a_row_that_there_is_no_memory_for_leaves_the_others_as_they_were(
         kv_rows.add(kv_cache, num_rows=2, room=1 << 50)
     assert kv_rows.order == rows
     assert_close(network.step(kv_rows, [9])[0], network.read([*text, 9])[1])
+
+
+def test_a_row_without_numbers_spoils_no_other(network: Network) -> None:
+    kv_rows, text = KvRows(), [1, 2, 3]
+    kv_cache, spoilt = network.read(text)[0], network.read([4] * 60)[0]
+    for layer in spoilt.layers:
+        layer.keys.fill_(torch.nan)
+        layer.values.fill_(torch.nan)
+    (first,) = kv_rows.add(kv_cache)
+    gone = kv_rows.add(spoilt)
+    longer = kv_rows.add(network.read([5] * 40)[0])
+    kv_rows.remove(gone)  # the longer one takes its place
+    kv_rows.add(kv_cache)  # and this one the longer one's
+    kv_rows.add(spoilt)
+    kv_rows.next_step()
+    logits = network.step(kv_rows, [9] * 4)
+    for row, ours in zip(kv_rows.order, logits, strict=True):
+        if kv_rows.num_tokens(row) < 60:
+            before = [5] * 40 if row in longer else text
+            assert_close(ours, network.read([*before, 9])[1])
+    assert first in kv_rows.order
