@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 export BENTOML_DO_NOT_TRACK = True
 
-.PHONY: help install serve test check fix bench-media bench-http bench-capture bench-engine bench-soak bench-caches bench-gpu demo-model demo-report camera picture bento image clean
+.PHONY: help install serve test check fix bench-media bench-http bench-capture bench-alerts bench-engine bench-soak bench-caches bench-gpu demo-model demo-report camera picture bento image clean
 
 help:  ## List the verbs
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -48,6 +48,9 @@ bench-http: install  ## What HTTP adds to the bare runner
 
 bench-capture: install  ## A live camera's cost, against decoding every frame
 	$(BIN)/python -m bench.capture
+
+bench-alerts: install  ## Alerts against the truth, and what rules and streams cost
+	$(BIN)/python -m bench.alerts --document docs/benchmarks.md
 
 bench-engine: install  ## Many clients, against transformers serve and vLLM; PEERS=DIRECTORY has them
 	$(BIN)/python -m bench.engine --document docs/benchmarks.md $(if $(PEERS),--peers $(PEERS))
