@@ -31,7 +31,7 @@ T = TypeVar("T")
 MB = 1 << 20
 SMALL_BYTES = 65_536  # a body that says it is no longer than this needs no place
 IDLE_S = 30.0  # without a byte; whoever sends nothing keeps a place from others
-THREAD_BYTES = 1_000_000  # longer JSON is parsed and read beside the event loop
+THREAD_BYTES = 16_384  # longer JSON, a schema in it say, is parsed and read beside the event loop
 
 
 @dataclass(frozen=True, slots=True)
