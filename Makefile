@@ -55,6 +55,9 @@ bench-alerts: install  ## Alerts against the truth, and what rules and streams c
 bench-engine: install  ## Many clients, against transformers serve and vLLM; PEERS=DIRECTORY has them
 	$(BIN)/python -m bench.engine --document docs/benchmarks.md $(if $(PEERS),--peers $(PEERS))
 
+bench-soak: install  ## Half an hour at twice the capacity: memory, deadlines, health
+	$(BIN)/python -m bench.soak --document docs/benchmarks.md
+
 bench-gpu: install  ## Checkpoints of full size on a GPU, against transformers and bandwidth
 	$(BIN)/python -m bench.gpu
 

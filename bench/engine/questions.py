@@ -19,6 +19,7 @@ from bench.engine.checkpoint import SIZE_PX
 
 U8 = npt.NDArray[np.uint8]
 Medium = Literal["picture", "clip"]
+MEDIA: tuple[Medium, ...] = ("picture", "clip")
 
 FRAMES_OF_CLIP = 8
 MAX_TOKENS = 32

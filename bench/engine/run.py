@@ -9,11 +9,10 @@ from pathlib import Path
 
 from bench.engine import generate
 from bench.engine.load import press
-from bench.engine.questions import MAX_TOKENS, Questions
+from bench.engine.questions import MAX_TOKENS, MEDIA, Questions
 from bench.engine.servers import Checkpoint, Server
 from bench.engine.table import Case, Row
 
-MEDIA = ("picture", "clip")
 WARM_UP_S = 1.5
 PREPARED_PER_S = 40  # more requests than any server answers here
 SLOW_START_S = 60  # the first question may compile or load
@@ -40,7 +39,7 @@ class Plan:
         """All of them, the shortest first."""
         return [
             Case(medium, is_repeated, num_clients)
-            for medium in ("picture", "clip")
+            for medium in MEDIA
             for is_repeated in (False, True)
             for num_clients in self.clients
         ]
