@@ -1,4 +1,7 @@
-"""The whole service, killed in the middle of events; ``live/test_kill`` kills the store's half."""
+"""The whole service, killed in the middle of events.
+
+``live/test_kill`` kills the store's half of it, and is quick.
+"""
 
 import random
 import sys
@@ -77,11 +80,9 @@ class Lives:
             until(lambda: not api.get("/v1/deliveries", state="pending")["data"], "deliveries")
 
 
-@pytest.mark.parametrize(
-    "num_kills",
-    [1, pytest.param(20, marks=[pytest.mark.slow, pytest.mark.timeout(1800)])],
-    ids=lambda count: f"{count}_kills",
-)
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("num_kills", [1, 20], ids=lambda count: f"{count}_kills")
 async def test_no_kill_loses_an_event_or_a_notification(
     visits: Path, num_kills: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
