@@ -27,6 +27,7 @@ from live.alerting.evidence import Budget, EvidenceStore
 from live.alerting.feed import Feed
 from live.alerting.journal import Journal
 from live.alerting.looker import Looker
+from live.alerting.main_loops import kept_running
 from live.alerting.outbox import Outbox, OutboxParts
 from live.alerting.rule_book import RuleBook, RuleLimits
 from live.alerting.rule_desk import RuleDesk
@@ -103,14 +104,16 @@ class Alerts:
 
     def start(self) -> None:
         """Begin to look, to send, and to let time have its effect."""
-        loops = (
-            self._news.run(),
-            self._looker.run(),
-            self.outbox.run(),
-            self._tick(),
-            self._tidy(),
+        loops = {
+            "news of streams": self._news.run,
+            "looks": self._looker.run,
+            "the outbox": self.outbox.run,
+            "the clock of rules": self._tick,
+            "tidying": self._tidy,
+        }
+        self._tasks.extend(
+            asyncio.create_task(kept_running(name, loop)) for name, loop in loops.items()
         )
-        self._tasks.extend(asyncio.create_task(loop) for loop in loops)
 
     async def check(self) -> None:
         """Refuse when the store cannot be written.

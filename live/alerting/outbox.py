@@ -142,6 +142,9 @@ class Outbox:
         except StorageUnavailable:
             logger.exception("deliveries cannot be noted, and will be repeated")
             self._pause = self._clock()
+        except Exception:  # this lane's main loop: without the pause it would begin again at once
+            logger.exception("deliveries of a sink failed, and will be repeated (server_error)")
+            self._pause = self._clock()
         finally:
             del self._lanes[key]
             self.wake()

@@ -321,6 +321,16 @@ async def test_when_outcomes_cannot_be_noted_it_pauses(
     assert len(receiver.at("/a")) == 2
 
 
+async def test_a_lane_that_fails_pauses_and_says_so(
+    office: Office, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Else it would begin anew at once, for ever, and nobody would know."""
+    await office.post(an_event(0), "/a")
+    office.outbox._courier = None  # type: ignore[assignment]
+    assert await office.turn() == 5
+    assert "deliveries of a sink failed" in caplog.text
+
+
 async def test_a_fault_of_ours_is_an_attempt_that_failed(
     office: Office, caplog: pytest.LogCaptureFixture
 ) -> None:
