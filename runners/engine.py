@@ -16,7 +16,7 @@ from dataclasses import replace
 import torch
 
 from contracts.engine_stats import EngineStats
-from contracts.errors import RequestTimeout, RunnerError, ServiceError
+from contracts.errors import ModelUnavailable, RequestTimeout, RunnerError, ServiceError
 from contracts.generation import Timings, TokenDelta, Usage
 from llava_custom.device_memory import is_out_of_memory, release
 from llava_custom.kv_rows import KvRows, is_batchable
@@ -84,6 +84,8 @@ class Engine:
             QueueFull: As many wait as may.
             ShuttingDown: The engine was closed.
         """
+        if not self._has_work:
+            self._turned_s = time.monotonic()  # until now there was nothing to turn for
         self._waiting.add(job)
 
     def close(self) -> None:
@@ -108,15 +110,20 @@ class Engine:
         return replace(stats, vision_cache=features, prefix_cache=prefixes)
 
     def run(self) -> None:
-        """The device thread's main loop; returns after ``close``."""
+        """The device thread's main loop; returns after ``close``, or when it failed itself."""
+        error: ServiceError = stopping()
         with torch.inference_mode():
-            while not self._waiting.is_closed:
-                if not self._has_work:
-                    self._waiting.wait()
-                self._turn()
-                self._flush()
-            self._refuse_the_rest()
-            self._flush()
+            try:
+                while not self._waiting.is_closed:
+                    if not self._has_work:
+                        self._waiting.wait()
+                    self._turn()
+                    self._flush()
+            except Exception:  # nobody else would tell those who wait
+                logger.exception("the engine has stopped (server_error)")
+                error = ModelUnavailable("the engine has stopped; the service must be restarted")
+                self._waiting.close()
+            self._refuse_the_rest(error)
 
     @property
     def _has_work(self) -> bool:
@@ -146,8 +153,7 @@ class Engine:
             if answer.job.is_cancelled:
                 gone.append(answer.job)
                 self._running.remove(answer)
-        for _ in (*late, *gone):
-            self._count_departure()
+        self._count_departures(len(late) + len(gone))
 
     def _read_one_piece(self) -> bool:
         """Go on with the most urgent prompt; false when there is none that may be read."""
@@ -218,12 +224,12 @@ class Engine:
             answer = Answer(
                 job, reading.num_cached, outcome.next_position, timings, prefilled_s=now_s
             )
-            self._count_departures(self._running.begin(answer, outcome))
+            self._count_departures(len(self._running.begin(answer, outcome)))
         else:
             assert isinstance(outcome, list)
             self._meter[job.work_class].first_token_s.count(now_s - job.submitted_s)
             job.listener(outcome)
-            self._count_departure()
+            self._count_departures()
 
     def _stop_reading(self, reading: Reading) -> None:
         self._readings.pop(reading.job, None)
@@ -233,7 +239,7 @@ class Engine:
         """One token for every running answer; what fails is everybody's."""
         has_room = True
         try:
-            self._count_departures(self._running.step())
+            self._count_departures(len(self._running.step()))
         except Exception as exc:
             has_room = not is_out_of_memory(exc)
             if has_room:
@@ -264,12 +270,12 @@ class Engine:
             device=self._model.device,
         )
         job.listener(error)
-        self._count_departure()
+        self._count_departures()
 
     def _fail(self, job: AnyJob, error: ServiceError) -> None:
         self._leave(job)
         job.listener(error)
-        self._count_departure()
+        self._count_departures()
 
     def _leave(self, job: AnyJob) -> None:
         """Drop what was computed of a job."""
@@ -279,16 +285,15 @@ class Engine:
             if answer.job is job:
                 self._running.remove(answer)
 
-    def _count_departures(self, answers: list[Answer]) -> None:
-        for _ in answers:
-            self._count_departure()
+    def _count_departures(self, num_jobs: int = 1) -> None:
+        for _ in range(num_jobs):
+            self._waiting.leave(is_last=not self._has_work)
 
-    def _count_departure(self) -> None:
-        self._waiting.leave(is_last=not self._has_work)
-
-    def _refuse_the_rest(self) -> None:
+    def _refuse_the_rest(self, error: ServiceError) -> None:
         jobs = self._waiting.drop(lambda _: False)
         jobs += [*self._readings, *(answer.job for answer in self._running.answers)]
         for job in jobs:
+            job.listener(error)
+        self._flush()
+        for job in jobs:
             self._leave(job)
-            job.listener(stopping())

@@ -10,7 +10,7 @@ from torch import Tensor
 from transformers import DynamicCache
 
 from contracts.chat import ChatMessage, ImagePart, TextPart, VideoPart
-from contracts.errors import QueueFull, RequestTimeout
+from contracts.errors import ModelUnavailable, QueueFull, RequestTimeout
 from contracts.generation import SamplingParams
 from contracts.media import Clip, Frame, Picture
 from llava_custom import Embedded, LoadOptions, VisionLanguageModel, load_checkpoint
@@ -251,3 +251,39 @@ def test_a_model_that_cannot_be_batched_answers_one_at_a_time(
         for one in asked:
             one.submit(engine, odd)
         assert [one.answers() for one in asked] == expected
+
+
+def test_an_engine_that_was_idle_for_long_counts_as_turning_when_work_comes(
+    llava_video: VisionLanguageModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = Engine(llava_video, EngineLimits(max_waiting=64))
+    later_s = time.monotonic() + 1000
+    monkeypatch.setattr("runners.engine.time.monotonic", lambda: later_s)
+    asked = Asked((ChatMessage("user", (TextPart("hello"),)),), SamplingParams(max_tokens=1))
+
+    asked.submit(engine, llava_video)
+
+    assert engine.has_turned_within(30)
+    later_s += 31
+    assert not engine.has_turned_within(30)
+
+
+def test_when_the_loop_itself_fails_all_are_told_and_the_log_has_why(
+    llava_video: VisionLanguageModel, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail() -> None:
+        raise ZeroDivisionError("a fault of ours")
+
+    flushes = iter([fail])
+    engine = Engine(llava_video, EngineLimits(64), lambda: next(flushes, lambda: None)())
+    messages = (ChatMessage("user", (TextPart("hello"),)),)
+    asked = [Asked(messages, SamplingParams(max_tokens=200)) for _ in range(3)]
+    for one in asked:
+        one.submit(engine, llava_video)
+
+    engine.run()
+
+    for one in asked:
+        with pytest.raises(ModelUnavailable, match="must be restarted"):
+            one.answers()
+    assert "a fault of ours" in caplog.text
