@@ -39,7 +39,9 @@ class KeptDecodings:
         """Do one job, or remember it; see ``Decoder.run``. Pixels must not be written to."""
         if not self._max_bytes:
             return await self._decoder.run(job, medium, kind)
-        key = (await asyncio.to_thread(_digest, os.dup(medium.fileno())), job)
+        # Shielded, because a thread that never began would never close its descriptor.
+        digest = asyncio.create_task(asyncio.to_thread(_digest, os.dup(medium.fileno())))
+        key = (await asyncio.shield(digest), job)
         if key in self._kept:
             self._kept.move_to_end(key)
             return self._kept[key]

@@ -3,6 +3,7 @@
 import asyncio
 import io
 import os
+import threading
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import BinaryIO
@@ -129,3 +130,24 @@ async def test_the_same_at_once_is_kept_once(decoder: Counting, tmp_path: Path) 
     await seen(kept, png(tmp_path, 4))
     await seen(kept, png(tmp_path, 9))
     assert decoder.num_jobs - before == 1
+
+
+async def test_callers_who_leave_early_leave_no_descriptor_behind(
+    tmp_path: Path, decoder: Counting
+) -> None:
+    kept = KeptDecodings(decoder, 1 << 20)
+    hold = threading.Event()
+    loop = asyncio.get_running_loop()
+    busy = [loop.run_in_executor(None, hold.wait) for _ in range(64)]  # no thread is free
+    before = open_descriptors()
+    with png(tmp_path, 9) as file:
+        left = [asyncio.create_task(kept.run(WHOLE, file, "image")) for _ in range(5)]
+        await asyncio.sleep(0)
+        for one in left:
+            one.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
+    hold.set()
+    await asyncio.gather(*busy)
+    async with asyncio.timeout(5):
+        while open_descriptors() > before:  # noqa: ASYNC110  # nothing tells of it
+            await asyncio.sleep(0.01)
