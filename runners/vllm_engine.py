@@ -18,6 +18,7 @@ from contracts.generation import SamplingParams
 from contracts.settings import Settings
 from runners.vllm_requests import Json, form_fields, sampling_fields
 
+MAX_LOGGED = 300
 QUANTIZATIONS = {"none": None, "nf4": "bitsandbytes"}
 
 logger = logging.getLogger(__name__)
@@ -83,6 +84,7 @@ def our_error(exc: Exception) -> ServiceError:
             return ContextLengthExceeded(
                 "the prompt is longer than the model's context; send less text or fewer frames"
             )
+        logger.warning("vLLM refuses a request: %s", str(exc)[:MAX_LOGGED])
         parameter = getattr(exc, "parameter", None)
         name = f" ({parameter})" if parameter else ""
         return RequestError(f"vLLM refuses the request{name}; the log has its reason")
