@@ -72,6 +72,7 @@ class RtspSession:
         self._heard_s = time.monotonic()
         self._broadcast: Broadcast | None = None
         self._player: RtpPlayer | None = None
+        self._joining: asyncio.Handle | None = None
 
     async def run(self) -> None:
         """Serve the client until it leaves, falls silent or misbehaves."""
@@ -175,7 +176,7 @@ class RtspSession:
             return 503, {}, b""
         try:
             outlet, way = await self._open_outlet(transport)
-        except OSError:
+        except BaseException:
             self._rules.seats.leave()
             raise
         self._broadcast, self._player = broadcast, RtpPlayer(outlet, self._hang_up)
@@ -202,17 +203,24 @@ class RtspSession:
             f";rtptime={sender.rtp_time(rtp_time_of(time.monotonic()))}"
         )
         # The first packet must not overtake the reply.
-        asyncio.get_running_loop().call_soon(self._broadcast.add, self._player)
+        self._stop_playing(self._broadcast, self._player)
+        loop = asyncio.get_running_loop()
+        self._joining = loop.call_soon(self._broadcast.add, self._player)
         return 200, {"Session": self._id, "Range": "npt=now-", "RTP-Info": info}, b""
 
     async def _pause(self, request: Request) -> Reply:
         if self._player is None or self._broadcast is None:
             return 455, {}, b""
-        self._broadcast.discard(self._player)
+        self._stop_playing(self._broadcast, self._player)
         return 200, {"Session": self._id}, b""
 
     async def _keep_alive(self, request: Request) -> Reply:
         return 200, {"Session": self._id}, b""
+
+    def _stop_playing(self, broadcast: Broadcast, player: RtpPlayer) -> None:
+        if self._joining is not None:
+            self._joining.cancel()  # a client may send all its requests at once
+        broadcast.discard(player)
 
     def _hang_up(self) -> None:
         """Close the connection; what a client does not read must not keep it open."""
@@ -227,7 +235,7 @@ class RtspSession:
 
     def _stop(self) -> None:
         if self._player is not None and self._broadcast is not None:
-            self._broadcast.discard(self._player)
+            self._stop_playing(self._broadcast, self._player)
             self._player.outlet.close()
             self._rules.seats.leave()
         self._broadcast = self._player = None

@@ -188,6 +188,24 @@ def test_nothing_is_drawn_while_nobody_watches() -> None:
         assert pictures.num_drawn == 0
 
 
+@pytest.mark.parametrize("last", ["TEARDOWN", "PAUSE"])
+def test_a_client_that_plays_and_stops_in_one_breath_watches_nothing(last: str) -> None:
+    pictures = NumberedPictures()
+    with (
+        rtsp_camera(pictures) as camera,
+        socket.create_connection(("127.0.0.1", camera.port), timeout=60) as client,
+    ):
+        set_up = "SETUP", f"/trackID=0 RTSP/1.0{TCP}"
+        others = [(method, " RTSP/1.0") for method in ("PLAY", "PLAY", last)]
+        lines = [f"{method} {camera.url()}{rest}\n\n" for method, rest in (set_up, *others)]
+        client.sendall("".join(lines).replace("\n", "\r\n").encode())
+        replies = b""
+        while replies.count(b"RTSP/1.0 200") < len(lines):
+            replies += client.recv(1000)
+        assert ask(camera, "OPTIONS {url}") == ["RTSP/1.0 200 OK"]
+        assert (pictures.num_watched, pictures.num_drawn) == (0, 0)
+
+
 def udp_pair() -> tuple[socket.socket, socket.socket]:
     """Two neighbouring ports, the first even, to receive on."""
     while True:
