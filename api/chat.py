@@ -67,6 +67,7 @@ async def _complete(
             close=generation.aclose,
             keep_alive_s=deps.settings.sse_keepalive_s,
             headers=headers,
+            patience_s=deps.patience_s,
         )
     answer = await whole_answer(request, generation, deps)
     return JSONResponse(reply_json(reply, answer), headers=headers)

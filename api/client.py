@@ -56,8 +56,8 @@ async def ended_by(happening: Happening, error: Exception) -> AsyncIterator[None
 
 
 @asynccontextmanager
-async def within(patience_s: float | None) -> AsyncIterator[None]:
-    """Give the body of the ``with``, which sends something, so long; ``None`` is for ever.
+async def within(patience_s: float) -> AsyncIterator[None]:
+    """Give the body of the ``with``, which sends something, so long.
 
     Raises:
         ClientDisconnect: The client took nothing: it is gone, though its connection is not.

@@ -44,7 +44,7 @@ class ServiceDeps(Deps):
     Attributes:
         streams: To look at live streams; ``stream_keeper`` is to change them.
         num_rules: How many rules look at a stream.
-        feed_patience_s: How long a client of a feed may take nothing of it.
+        patience_s: How long a client may take nothing of what has no length: it is gone then.
         stopping: Set when the service begins to stop; what has no end of its own ends then.
     """
 
@@ -54,7 +54,7 @@ class ServiceDeps(Deps):
     previews: Previews
     readiness: Readiness
     num_rules: Callable[[str], int] = _no_rules
-    feed_patience_s: float = 60.0
+    patience_s: float = 60.0
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
 
 

@@ -57,7 +57,7 @@ def feed_routes(deps: GetDeps, alerts: GetAlerts) -> APIRouter:
             close=close,
             keep_alive_s=KEEP_ALIVE_S,
             headers=PRIVATE_HEADERS,
-            patience_s=now.feed_patience_s,
+            patience_s=now.patience_s,
         )
 
     return router

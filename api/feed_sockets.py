@@ -76,7 +76,7 @@ async def _send_all(
     try:
         async with while_serving(deps.stopping):
             async for text in _texts(reader, form):
-                async with within(deps.feed_patience_s):
+                async with within(deps.patience_s):
                     await websocket.send_text(text)
     except ShuttingDown as exc:
         return RESTART, exc.message

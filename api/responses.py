@@ -50,6 +50,7 @@ async def _respond(request: Request, deps: ServiceDeps, intake: Intake) -> HttpR
             close=generation.aclose,
             keep_alive_s=deps.settings.sse_keepalive_s,
             headers=headers,
+            patience_s=deps.patience_s,
         )
     answer = await whole_answer(request, generation, deps)
     (choice,) = answer.choices

@@ -35,7 +35,7 @@ class EventStream(Response):
         close: Called after that, to free what the events came from.
         keep_alive_s: Longest silence.
         headers: Besides those that every event stream has.
-        patience_s: How long a client may take nothing; ``None`` is for ever.
+        patience_s: How long a client may take nothing.
     """
 
     media_type = "text/event-stream"
@@ -47,7 +47,7 @@ class EventStream(Response):
         close: Callable[[], Awaitable[None]],
         keep_alive_s: float,
         headers: Mapping[str, str],
-        patience_s: float | None = None,
+        patience_s: float,
     ) -> None:
         super().__init__(headers={**HEADERS, **headers})
         del self.headers["content-length"]

@@ -82,3 +82,12 @@ class RawClient:
     async def _send(self, message: Message) -> None:
         self.sent.append(message)
         self._news.set()
+
+
+class Stalled(RawClient):
+    """A client that takes the beginning of an answer, and then nothing, but stays."""
+
+    async def _send(self, message: Message) -> None:
+        if len(self.sent) >= 2:
+            await asyncio.Event().wait()
+        await super()._send(message)

@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from starlette.types import Message
 
 from api.app import build_app
 from live.alerting.feed import MAX_BEHIND
 from tests.api.alert_house import AlertHouse, alert_house
-from tests.api.asgi import RawClient
+from tests.api.asgi import RawClient, Stalled
 from tests.api.raw_socket import RawSocket
 from tests.live.house import QUICK
 
@@ -215,19 +214,10 @@ async def test_jps_does_not_hear_of_what_is_suppressed(house: AlertHouse) -> Non
     await socket.leave()
 
 
-class Stalled(RawClient):
-    """A client that takes the beginning of an answer, and then nothing, but stays."""
-
-    async def _send(self, message: Message) -> None:
-        if len(self.sent) >= 2:
-            await asyncio.Event().wait()
-        await super()._send(message)
-
-
 async def test_a_client_that_takes_nothing_any_more_gives_its_place_back(
     house: AlertHouse,
 ) -> None:
-    deps = replace(house.deps, feed_patience_s=0.05)
+    deps = replace(house.deps, patience_s=0.05)
     app = build_app(lambda: deps, alerts=lambda: house.alerts)
     client = Stalled(app, FEED, method="GET")
     await client.run()
@@ -239,7 +229,7 @@ async def test_a_client_that_takes_nothing_any_more_gives_its_place_back(
 async def test_a_socket_whose_client_takes_nothing_any_more_gives_its_place_back(
     house: AlertHouse, path: str
 ) -> None:
-    deps = replace(house.deps, feed_patience_s=0.05)
+    deps = replace(house.deps, patience_s=0.05)
     app = build_app(lambda: deps, alerts=lambda: house.alerts)
     socket = RawSocket(app, path, room=1)
     assert (await socket.next())["type"] == "websocket.accept"

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -9,7 +10,7 @@ from api.app import build_app
 from contracts.errors import RequestTimeout
 from contracts.generation import FinishReason, PromptTokens, TokenDelta, Usage
 from runners.scripted import ScriptedRunner
-from tests.api.asgi import RawClient
+from tests.api.asgi import RawClient, Stalled
 from tests.api.fakes import (
     ADMITTED,
     DeltaRunner,
@@ -170,6 +171,21 @@ async def test_silence_is_broken_by_comments() -> None:
     await asyncio.wait_for(client.until(b": keep-alive\n\n: keep-alive\n\n"), 5)
     client.leave()
     await task
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [(CHAT, user("hi", stream=True)), ("/v1/responses", {"input": "hi", "stream": True})],
+)
+async def test_a_client_that_takes_nothing_any_more_ends_the_work(
+    path: str, body: dict[str, object]
+) -> None:
+    runner = DeltaRunner(ADMITTED, *[TokenDelta("a")] * 20, None)
+    deps = replace(deps_of(runner), patience_s=0.05)
+    client = Stalled(build_app(lambda: deps), path, [json.dumps(body).encode()], JSON)
+    await asyncio.wait_for(client.run(), 5)
+    assert client.sent[0]["status"] == 200
+    assert runner.is_closed
 
 
 async def test_the_status_waits_for_admission() -> None:
