@@ -31,6 +31,10 @@ CONTEXT_LENGTH = 2048
 SEED = 0
 STD = 0.05  # large enough for logits that differ clearly in bfloat16
 SPECIAL = ("<unk>", "<s>", "</s>", "<pad>", "<image>")
+PROMPTS = (
+    "USER: What is here? ASSISTANT: These pictures are images of one video in order, frames taken "
+    "at 0.00s, 1.00s, 2.00s, 3.00s, 4.00s, 5.00s, 6.00s, 7.00s. What is here?"
+)
 TEMPLATE = (
     "{% for message in messages %}{{ message['role'].upper() + ': ' }}"
     "{% for part in message['content'] if part['type'] == 'image' %}{{ '<image>\\n' }}{% endfor %}"
@@ -73,7 +77,7 @@ def vllm_name(name: str) -> str:
 
 
 def make_tokenizer() -> PreTrainedTokenizerFast:
-    """Byte-level BPE, trained on made-up words."""
+    """Byte-level BPE, trained on made-up words and on what prompts say."""
     drawn = random.Random(SEED)
     syllables = [consonant + vowel for consonant in "bdfgklmnprstvz" for vowel in "aeiou"]
     words = ["".join(drawn.choices(syllables, k=drawn.randint(1, 3))) for _ in range(5000)]
@@ -86,7 +90,7 @@ def make_tokenizer() -> PreTrainedTokenizerFast:
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
-    tokenizer.train_from_iterator([" ".join(words)], trainer)
+    tokenizer.train_from_iterator([" ".join(words), *[PROMPTS] * 100], trainer)
     return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
         unk_token="<unk>",

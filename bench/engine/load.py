@@ -14,7 +14,7 @@ PATH = "/v1/chat/completions"
 TEXT = re.compile(rb'"content": ?"[^"]')  # a delta that says something
 STATUS = re.compile(rb"HTTP/1\.[01] (\d{3})")
 RETRY_AFTER = re.compile(rb"\r\nretry-after: ?(\d+)", re.IGNORECASE)
-DONE = b"data: [DONE]"
+END = re.compile(rb'"finish_reason": ?"')  # some servers send no [DONE] after it
 
 
 @dataclass(slots=True)
@@ -68,7 +68,7 @@ class Reader(asyncio.Protocol):
             self._read_head(data)
         events, _, self._tail = data.rpartition(b"\n\n")
         answer.token_s += [now_s] * len(TEXT.findall(events))
-        if DONE in data and answer.ended_s is None:
+        if answer.ended_s is None and END.search(data):
             answer.ended_s = now_s
 
     def connection_lost(self, exc: Exception | None) -> None:

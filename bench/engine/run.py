@@ -29,7 +29,7 @@ class Plan:
         max_tokens: Of an answer.
     """
 
-    seconds: float = 5.0
+    seconds: float = 4.0
     drain_s: float = 10.0
     clients: tuple[int, ...] = (1, 4, 16, 64)
     max_tokens: int = MAX_TOKENS

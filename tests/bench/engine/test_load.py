@@ -8,9 +8,9 @@ from contextlib import asynccontextmanager
 from bench.engine.load import ask, press
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n"
-EMPTY = b'data: {"choices":[{"delta":{"role":"assistant","content":""}}]}\n\n'
+EMPTY = b'data: {"choices":[{"delta":{"role":"assistant","content":""},"finish_reason":null}]}\n\n'
 TOKEN = b'data: {"choices":[{"delta":{"content": " one"}}]}\n\n'
-DONE = b"data: [DONE]\n\n"
+DONE = b'data: {"choices":[{"delta":{},"finish_reason":"length"}]}\n\n'
 REFUSAL = b"HTTP/1.1 429 Too Many Requests\r\nRetry-After: 7\r\nContent-Length: 0\r\n\r\n"
 
 
@@ -55,7 +55,7 @@ async def test_a_refusal_is_no_answer_and_says_when_to_come_back() -> None:
     assert (answer.status, answer.retry_after_s, answer.is_complete) == (429, 7, False)
 
 
-async def test_an_answer_without_an_end_is_not_complete() -> None:
+async def test_no_reason_to_end_is_no_end() -> None:
     async with server([HEAD, TOKEN]) as url:
         answer = await ask(url, b"{}")
     assert not answer.is_complete
