@@ -19,7 +19,7 @@ GRID_HW = (36, 64)
 MIN_CHANGE = 4.0
 MAX_CHANGE = 12.0
 NOISE_FACTOR = 7.0
-MAX_SIDE_PX = 540  # of the rows that are averaged; larger pictures are read with gaps
+MAX_SIDE_PX = 360  # of the rows that are averaged; larger pictures are read with gaps
 
 Grid = npt.NDArray[np.float32]
 
@@ -28,7 +28,7 @@ Grid = npt.NDArray[np.float32]
 class Sight:
     """What is remembered of a clip: its newest frame as a coarse grid, and whether it stood still.
 
-    ``newest`` has the shape of GRID_HW, 0 to 255.
+    ``newest`` has the shape (36, 64, 3), 0 to 255.
     """
 
     newest: Grid
@@ -88,14 +88,15 @@ def see(frames: Sequence[U8]) -> Sight:
 
 
 def _grid(rgb: U8) -> Grid:
-    """Means of the green channel, the one with the least noise, shape GRID_HW."""
+    """Means of each cell, shape (36, 64, 3): a change may be in one colour alone."""
     step = max(1, min(rgb.shape[:2]) // MAX_SIDE_PX)
-    green = rgb[::step, ::step, 1]  # (h, w)
-    rows, columns = (_starts(side, cells) for side, cells in zip(green.shape, GRID_HW, strict=True))
-    sums = np.add.reduceat(green, rows, axis=0, dtype=np.float32)  # (36, w)
-    sums = np.add.reduceat(sums, columns, axis=1)  # (36, 64)
-    sizes = np.outer(_sizes(rows, green.shape[0]), _sizes(columns, green.shape[1]))
-    return (sums / sizes).astype(np.float32)
+    thin = np.ascontiguousarray(rgb[::step, ::step])  # (h, w, 3)
+    height, width, _ = thin.shape
+    rows, columns = _starts(height, GRID_HW[0]), _starts(width, GRID_HW[1])
+    sums = np.add.reduceat(thin.reshape(height, -1), rows, axis=0, dtype=np.uint32)  # (36, w * 3)
+    sums = np.add.reduceat(sums.reshape(-1, width, 3), columns, axis=1)  # (36, 64, 3)
+    sizes = np.outer(_sizes(rows, height), _sizes(columns, width))
+    return (sums / sizes[:, :, None]).astype(np.float32)
 
 
 def _starts(side: int, cells: int) -> npt.NDArray[np.intp]:

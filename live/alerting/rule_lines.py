@@ -31,4 +31,4 @@ class RuleLines:
 
 def _line(rule: Rule, status: RuleStatus) -> str:
     score = "" if status.score is None else f" {status.score:.2f}"
-    return f"{rule.name}: {status.state.replace('_', ' ')}{score}"
+    return f"{status.state.replace('_', ' ')}{score}  {rule.name}"

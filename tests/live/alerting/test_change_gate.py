@@ -58,6 +58,14 @@ def test_something_that_is_a_twenty_fifth_of_the_height_is_a_change(
     assert not see([noisy(rgb, 5, 1)]).shows_the_same(see([noisy(changed, 5, 2)]))
 
 
+@pytest.mark.parametrize("colour", [(200, 90, 90), (90, 200, 90), (90, 90, 200)])
+def test_something_of_any_colour_is_a_change(colour: tuple[int, int, int]) -> None:
+    rgb = np.full((360, 640, 3), 90, np.uint8)
+    changed = rgb.copy()
+    changed[100:120, 200:220] = colour
+    assert not see([noisy(rgb, 5, 1)]).shows_the_same(see([noisy(changed, 5, 2)]))
+
+
 @pytest.mark.parametrize(("levels", "expected"), [(3, True), (10, True), (20, False), (-20, False)])
 def test_a_flicker_of_the_light_is_none_until_it_is_large(levels: int, expected: bool) -> None:
     rgb = scene(360, 640)

@@ -222,7 +222,7 @@ async def test_what_rules_say_can_be_read_by_any_thread(tmp_path: Path, cameras:
     async with scene_of(tmp_path, cameras, Eye(), EAGER) as scene:
         await scene.show("door", 200)
         await scene.until(lambda: scene.status().state == "on")
-        await scene.until(lambda: scene.alerts.lines.of("door") == ("Person at door: on 0.90",))
+        await scene.until(lambda: scene.alerts.lines.of("door") == ("on 0.90  Person at door",))
         assert scene.alerts.lines.of("yard") == ()
 
 
