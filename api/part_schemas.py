@@ -137,8 +137,13 @@ class StreamContent(_MediaContent):
 PART_TYPES = ("text", "image_url", "video_url", "stream", "refusal")
 
 
-def _type_of_part(part: object) -> str | None:
-    kind = part.get("type") if isinstance(part, dict) else getattr(part, "type", None)
+def type_of(part: object) -> object:
+    """What a part says that it is, whether it is read already or not."""
+    return part.get("type") if isinstance(part, dict) else getattr(part, "type", None)
+
+
+def _kind_of_part(part: object) -> str | None:
+    kind = type_of(part)
     return f"<{kind}>" if kind in PART_TYPES else None
 
 
@@ -149,7 +154,7 @@ ContentPart = Annotated[
     | Annotated[StreamContent, Tag("<stream>")]
     | Annotated[RefusalContent, Tag("<refusal>")],
     Discriminator(
-        _type_of_part,
+        _kind_of_part,
         custom_error_type="unsupported_value",
         custom_error_message=f"expected a part of type {', '.join(PART_TYPES[:-1])}",
     ),

@@ -6,7 +6,7 @@ from pydantic import Discriminator, Field, Tag, model_validator
 from pydantic_core import PydanticCustomError
 
 from api.chat_schemas import MAX_MESSAGES, NO_EFFECT, REPORTED, FormName
-from api.part_schemas import MAX_PARTS, RefusalContent, StreamContent, VideoUrl
+from api.part_schemas import MAX_PARTS, RefusalContent, StreamContent, VideoUrl, type_of
 from api.wire_schemas import Count, Share, Temperature, WireSchema
 
 PART_TYPES = (
@@ -83,8 +83,8 @@ class InputVideo(WireSchema):
         return there if isinstance(there, VideoUrl) else VideoUrl(url=there)
 
 
-def _type_of_part(part: object) -> str | None:
-    kind = part.get("type") if isinstance(part, dict) else getattr(part, "type", None)
+def _kind_of_part(part: object) -> str | None:
+    kind = type_of(part)
     return f"<{kind}>" if kind in PART_TYPES else None
 
 
@@ -96,7 +96,7 @@ InputPart = Annotated[
     | Annotated[InputVideo, Tag("<input_video>")]
     | Annotated[StreamContent, Tag("<stream>")],
     Discriminator(
-        _type_of_part,
+        _kind_of_part,
         custom_error_type="unsupported_value",
         custom_error_message=f"expected a part of type {', '.join(PART_TYPES)}",
     ),
@@ -135,8 +135,10 @@ class ReasoningItem(WireSchema):
 
 
 def _kind_of_item(item: object) -> str | None:
-    kind = item.get("type") if isinstance(item, dict) else getattr(item, "type", None)
-    return {None: "<message>", "message": "<message>", "reasoning": "<reasoning>"}.get(kind)
+    kind = type_of(item)
+    if kind in (None, "message"):
+        return "<message>"
+    return "<reasoning>" if kind == "reasoning" else None
 
 
 InputItem = Annotated[

@@ -191,6 +191,8 @@ def test_an_answer_that_is_cut_says_so() -> None:
             "input[0]",
         ),
         ({"asked": [{"type": "item_reference", "id": "i"}]}, "unsupported_value", "input[0]"),
+        ({"asked": [{"type": [], "role": "user"}]}, "unsupported_value", "input[0]"),
+        ({"asked": [{"type": {}, "role": "user"}]}, "unsupported_value", "input[0]"),
         (
             {"asked": [item({"type": "input_file", "file_id": "f"})]},
             "unsupported_value",
