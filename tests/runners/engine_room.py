@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from contracts.chat import ChatMessage
 from contracts.errors import ServiceError
 from contracts.generation import GenerationRequest, SamplingParams, TokenDelta
+from runners.caches import Caches
 from runners.engine import Engine
 from runners.family import ModelFamily
 from runners.jobs import Job
@@ -46,8 +47,10 @@ class Asked:
 
 
 @contextmanager
-def turning(model: ModelFamily, limits: EngineLimits | None = None) -> Iterator[Engine]:
-    engine = Engine(model, limits or EngineLimits(max_waiting=64))
+def turning(
+    model: ModelFamily, limits: EngineLimits | None = None, caches: Caches | None = None
+) -> Iterator[Engine]:
+    engine = Engine(model, limits or EngineLimits(max_waiting=64), caches=caches)
     thread = threading.Thread(target=engine.run)
     thread.start()
     try:

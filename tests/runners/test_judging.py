@@ -34,7 +34,8 @@ from runners.jobs import JudgeJob
 from runners.judging import YesNo
 from runners.scripted import ScriptedRunner
 from runners.transformers_runner import TransformersRunner
-from tests.runners.test_shortage import Crowded, running
+from tests.runners.engine_room import turning
+from tests.runners.test_shortage import Crowded
 from tests.runners.test_transformers_runner import answer, ask, loaded, settings
 
 DEMO = HERE / "model"
@@ -175,7 +176,7 @@ def judged(crowded: Crowded, clip: Clip, questions: Sequence[str]) -> list[Judge
     items: queue.Queue[list[Judgement] | ServiceError] = queue.Queue()
     messages = [ChatMessage("user", (VideoPart(clip), TextPart(text))) for text in questions]
     prompts = tuple(crowded.plan((message,)) for message in messages)
-    with running(crowded) as engine:
+    with turning(crowded) as engine:
         engine.submit(JudgeJob(prompts, 0.1, items.put))
         item = items.get(timeout=60)
     if isinstance(item, ServiceError):
@@ -204,7 +205,7 @@ async def test_a_caller_who_leaves_ends_the_work_within_one_step(fire: Clip) -> 
     messages = [ChatMessage("user", (VideoPart(fire), TextPart(text))) for text in QUESTIONS]
     job = JudgeJob(tuple(model.plan((message,)) for message in messages), 0.1, items.put)
     next_items: queue.Queue[list[Judgement] | ServiceError] = queue.Queue()
-    with running(model) as engine:
+    with turning(model) as engine:
         engine.submit(job)
         engine.submit(JudgeJob(job.prompts[:1], 0.1, next_items.put))
         assert isinstance(next_items.get(timeout=60), list)

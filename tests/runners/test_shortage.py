@@ -4,10 +4,8 @@ import queue
 import re
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -23,7 +21,6 @@ from llava_custom.kv_rows import RowStep
 from runners.caches import Caches
 from runners.engine import Engine
 from runners.jobs import Job
-from runners.limits import EngineLimits
 from runners.prefix_cache import PrefixCache
 from runners.shortage import out_of_memory
 from runners.vision_cache import VisionCache
@@ -86,19 +83,6 @@ def model() -> VisionLanguageModel:
     return load_checkpoint(str(GOLDEN), LoadOptions())
 
 
-@contextmanager
-def running(model: Crowded, caches: Caches | None = None) -> Iterator[Engine]:
-    engine = Engine(model, EngineLimits(max_waiting=4), caches=caches)
-    thread = threading.Thread(target=engine.run)
-    thread.start()
-    try:
-        yield engine
-    finally:
-        engine.close()
-        thread.join(30)
-        assert not thread.is_alive()
-
-
 def answer(engine: Engine, model: Crowded, **params: object) -> list[TokenDelta]:
     """The deltas of one answer.
 
@@ -124,7 +108,7 @@ def text(deltas: list[TokenDelta]) -> str:
 @pytest.fixture
 def expected(model: VisionLanguageModel) -> str:
     alone = Crowded(model)
-    with running(alone) as engine:
+    with turning(alone) as engine:
         return text(answer(engine, alone))
 
 
@@ -132,7 +116,7 @@ def test_a_prompt_that_does_not_fit_is_tried_once_more(
     model: VisionLanguageModel, expected: str
 ) -> None:
     crowded = Crowded(model, prefill=1)
-    with running(crowded) as engine:
+    with turning(crowded) as engine:
         deltas = answer(engine, crowded)
     assert text(deltas) == expected
     assert [delta.text for delta in deltas if delta.usage] == ["", deltas[-1].text]
@@ -141,7 +125,7 @@ def test_a_prompt_that_does_not_fit_is_tried_once_more(
 
 def test_what_is_kept_makes_room_first(model: VisionLanguageModel, expected: str) -> None:
     crowded, caches = Crowded(model), Caches(VisionCache(10**8), PrefixCache(10**8))
-    with running(crowded, caches) as engine:
+    with turning(crowded, caches=caches) as engine:
         replies = [answer(engine, crowded) for _ in range(2)]
         crowded.fail("prefill")
         replies += [answer(engine, crowded) for _ in range(2)]
@@ -156,7 +140,7 @@ def test_a_prompt_that_fails_twice_is_refused_and_the_next_is_answered(
     model: VisionLanguageModel, expected: str
 ) -> None:
     crowded = Crowded(model, prefill=2)
-    with running(crowded) as engine:
+    with turning(crowded) as engine:
         with pytest.raises(OutOfMemory, match=r"the \d+ tokens of this prompt"):
             answer(engine, crowded)
         assert text(answer(engine, crowded)) == expected
@@ -166,7 +150,7 @@ def test_an_answer_that_has_begun_ends_with_the_error(
     model: VisionLanguageModel, expected: str
 ) -> None:
     crowded = Crowded(model, decode_step=1)
-    with running(crowded) as engine:
+    with turning(crowded) as engine:
         with pytest.raises(OutOfMemory):
             answer(engine, crowded, logprobs=True)
         assert crowded.calls == ["prefill", "decode_step"]
@@ -176,7 +160,7 @@ def test_an_answer_that_has_begun_ends_with_the_error(
 def test_an_answer_of_which_nothing_was_shown_begins_again(model: VisionLanguageModel) -> None:
     crowded = Crowded(model, decode_step=1)
     first_of_three_bytes = model.tokenizer.convert_tokens_to_ids("\u00e2")  # 0xE2, shown later
-    with running(crowded) as engine:
+    with turning(crowded) as engine:
         deltas = answer(engine, crowded, logit_bias={first_of_three_bytes: 100.0})
     assert crowded.calls[:3] == ["prefill", "decode_step", "prefill"]
     assert deltas[-1].usage is not None
@@ -213,7 +197,7 @@ def test_another_failure_stays_a_fault_of_ours(model: VisionLanguageModel) -> No
             raise RuntimeError("shape")
 
     broken = Broken(model)
-    with running(broken) as engine, pytest.raises(RunnerError) as caught:
+    with turning(broken) as engine, pytest.raises(RunnerError) as caught:
         answer(engine, broken)
     assert not isinstance(caught.value, OutOfMemory)
 
