@@ -18,7 +18,7 @@ pytestmark = pytest.mark.e2e
 
 README = (ROOT / "README.md").read_text()
 CAMERAS = README[README.index("## Live cameras") : README.index("## Alerts")]
-ALERTS = README[README.index("## Alerts") : README.index("## Batches")]
+ALERTS = README[README.index("## Alerts") : README.index("## Answers of a form")]
 DEMO_CAMERA = "127.0.0.1:8554"
 ADDRESS = "http://localhost:3000"
 OPERATIONS = README[README.index("## Health and metrics") : README.index("## Settings")]
