@@ -102,3 +102,9 @@ def test_whoever_answers_an_old_challenge_is_told_so() -> None:
     assert GUARD.is_stale(header, 1000.0 + NONCE_LIFE_S + 1)
     assert not GUARD.is_stale("Digest nonce=made-up", 1001.0)
     assert "stale=true" in GUARD.challenge(2000.0, is_stale=True)
+
+
+@pytest.mark.timeout(30)
+def test_no_header_takes_for_ever() -> None:
+    """Whoever asks chooses it, and the event loop reads it."""
+    assert not GUARD.allows("Digest " + "a" * 200_000, method="PLAY", uris=[URL], now_s=0)
