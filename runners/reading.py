@@ -72,7 +72,8 @@ class Reading:
         begun_s: When the first piece was begun.
         encoded_s: When the pictures were done.
         busy_s: Seconds of all its pieces.
-        num_cached: Tokens of the prompt that were not computed again.
+        num_known: Tokens of the prompt whose keys and values were kept.
+        num_cached: Those, and visual ones that were seen before: they were not computed again.
         outcome: What was read; ``None`` before it is all.
     """
 
@@ -80,6 +81,7 @@ class Reading:
     begun_s: float
     encoded_s: float
     busy_s: float = 0.0
+    num_known: int = 0
     num_cached: int = 0
     outcome: "ReadPrompt | list[Judgement] | None" = None
     pieces: "Pieces[ReadPrompt | list[Judgement]]" = field(init=False)
@@ -135,8 +137,8 @@ class Reader:
             reading.outcome = done.value
         reading.busy_s += self._clock() - began_s
         if reading.is_done:
-            num_computed = reading.job.num_prompt_tokens - reading.num_cached
-            self.pace.count(num_computed, reading.busy_s)
+            num_read = reading.job.num_prompt_tokens - reading.num_known
+            self.pace.count(max(num_read, LEAST_CHUNK), reading.busy_s)
 
     def _read(self, reading: Reading, job: Job) -> Pieces[ReadPrompt | list[Judgement]]:
         return (yield from self._read_whole(reading, job.prompt))
@@ -155,6 +157,7 @@ class Reader:
         """Look up what is known of a prompt, and encode the pictures behind that."""
         kv_cache = self._model.new_kv_cache()
         num_known = self._caches.prefixes.fill(prompt, kv_cache, most_known)
+        reading.num_known = num_known
         blocks = yield from self._encode(reading, prompt, num_known)
         reading.encoded_s = self._clock()
         return BegunPrompt(self._model.embed(prompt, blocks), kv_cache, num_known)
