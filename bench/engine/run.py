@@ -2,6 +2,7 @@
 
 import asyncio
 import subprocess
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
@@ -16,7 +17,7 @@ from bench.engine.table import Case, Row
 
 WARM_UP_S = 1.5
 PREPARED_PER_S = 40  # more requests than any server answers here
-SLOW_START_S = 60  # the first question may compile or load
+SLOW_START_S = 45  # the first question may compile or load
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,12 +29,14 @@ class Plan:
         drain_s: What begun answers have after that.
         clients: Numbers of them.
         max_tokens: Of an answer.
+        budget_s: Of one server; cases that are not begun by then are left out, and say so.
     """
 
     seconds: float = 3.5
     drain_s: float = 8.0
     clients: tuple[int, ...] = (1, 4, 16, 64)
     max_tokens: int = MAX_TOKENS
+    budget_s: float = 210.0
 
     @property
     def cases(self) -> list[Case]:
@@ -49,12 +52,15 @@ class Plan:
 def measure_server(
     server: Server, checkpoint: Checkpoint, plan: Plan, folder: Path
 ) -> Iterator[Row]:
-    """All cases on one server; where it does not start, each says why."""
+    """All cases on one server; where it does not start or is too slow, each says why."""
     cases = plan.cases
     log = folder / f"{server.name.split()[0]}.log"
     try:
         with server.start(checkpoint, log) as url:
+            over_s = time.monotonic() + plan.budget_s
             while cases:
+                if time.monotonic() > over_s:
+                    raise TimeoutError(f"the budget of {plan.budget_s:g} s was spent")
                 yield measure_case(server, server.model(checkpoint), url, cases[0], plan)
                 del cases[0]
     except (RuntimeError, FileNotFoundError, OSError) as exc:
