@@ -16,10 +16,11 @@ from contracts.engine_stats import GpuMemory
 
 T = TypeVar("T")
 
-# What torch's host allocator and the CUDA libraries say in a plain RuntimeError.
+# What torch's host allocator, oneDNN and the CUDA libraries say in a plain RuntimeError.
 ALLOCATION_FAILURES = (
     "DefaultCPUAllocator: can't allocate memory",
     "DefaultCPUAllocator: not enough memory",
+    "could not create a primitive",  # oneDNN's only word for it: there is no room for its code
     "CUDA error: out of memory",
     "CUBLAS_STATUS_ALLOC_FAILED",
 )

@@ -240,7 +240,10 @@ class StreamRegistry:
     def _observe(self) -> None:
         while not self._is_closed.wait(WATCH_S):
             for stream in self._all():
-                stream.observe()
+                try:
+                    stream.observe()
+                except Exception:  # the others go on being watched
+                    logger.exception("a stream cannot be observed, code=server_error")
 
     def _tell(self, change: StreamChange) -> None:
         level = logging.WARNING if change.state in TROUBLE else logging.INFO

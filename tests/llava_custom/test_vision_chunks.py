@@ -86,6 +86,7 @@ def test_real_failures_of_allocators_are_known(step: Callable[[], object]) -> No
 
 def test_cuda_s_failures_are_known() -> None:
     assert is_out_of_memory(torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB"))
+    assert is_out_of_memory(RuntimeError("could not create a primitive"))
     assert is_out_of_memory(RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling …"))
     assert not is_out_of_memory(RuntimeError("CUDA error: device-side assert triggered"))
 
