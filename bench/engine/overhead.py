@@ -72,7 +72,9 @@ def measure_overhead(checkpoint: Path, batches: Iterable[int] = BATCHES) -> str:
     for batch_size in batches:
         greedy = _turn(model, batch_size, SamplingParams(max_tokens=NUM_TOKENS))
         sampled = _turn(
-            model, batch_size, SamplingParams(max_tokens=NUM_TOKENS, temperature=1, top_p=0.9)
+            model,
+            batch_size,
+            SamplingParams(max_tokens=NUM_TOKENS, min_tokens=NUM_TOKENS, temperature=1, top_p=0.9),
         )
         step_ms = f"{greedy.step_s * 1e3:.1f}"
         rows.append((str(batch_size), step_ms, *greedy.cells, *sampled.cells))
