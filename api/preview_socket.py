@@ -11,9 +11,10 @@ from contextlib import suppress
 
 from fastapi import APIRouter
 from pydantic import ValidationError
+from starlette.requests import ClientDisconnect
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from api.client import while_serving
+from api.client import while_serving, within
 from api.deps import GetDeps, ServiceDeps
 from api.json_text import parse_json
 from api.problems import request_error
@@ -37,8 +38,11 @@ def preview_routes(deps: GetDeps) -> APIRouter:
         now = deps()
         with now.previews.seat():
             await websocket.accept()
-            with suppress(WebSocketDisconnect):
-                await PreviewSocket(websocket, now).serve()
+            try:
+                with suppress(WebSocketDisconnect):
+                    await PreviewSocket(websocket, now).serve()
+            except* ClientDisconnect:
+                pass  # it takes nothing any more: its place is another's
 
     return router
 
@@ -100,7 +104,8 @@ class PreviewSocket:
                 await viewer.next_due()
                 async with self._turn:
                     message = message_of(stream_id, await viewer.picture())
-                    await self._websocket.send_bytes(message)
+                    async with within(self._deps.patience_s):
+                        await self._websocket.send_bytes(message)
 
     async def _close(self, code: int, reason: str) -> None:
         short = reason.encode()[:MAX_REASON_BYTES].decode(errors="ignore")

@@ -4,7 +4,7 @@ import io
 import json
 import struct
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -12,9 +12,11 @@ from PIL import Image
 from starlette.testclient import TestClient, WebSocketDenialResponse, WebSocketTestSession
 from starlette.websockets import WebSocketDisconnect
 
+from api.app import build_app
 from api.deps import ServiceDeps
 from live.previews.live_previews import LivePreviews
 from tests.api.fakes import client_of, deps_of
+from tests.api.raw_socket import RawSocket
 from tests.live.hand_cameras import Stage, plain, stage
 
 PATH = "/v1/streams/preview"
@@ -206,3 +208,15 @@ def test_a_stream_is_sampled_as_often_as_it_is_watched(client: TestClient, stage
         take(socket)
         staged.show("slow", plain(250))  # though it is only a second later
         take_until(socket, lambda one: one.grey > 240)
+
+
+async def test_a_client_that_takes_nothing_any_more_gives_its_place_back(
+    deps: ServiceDeps,
+) -> None:
+    hasty = replace(deps, patience_s=0.05)
+    socket = RawSocket(build_app(lambda: hasty), PATH, room=1)
+    assert (await socket.next())["type"] == "websocket.accept"
+    socket.say(json.dumps({"streams": {"door": {"fps": 15}, "yard": {"fps": 15}}}))
+    await socket.run
+    with deps.previews.seat():
+        pass  # there is but one
