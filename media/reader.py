@@ -4,19 +4,14 @@ Belongs to one event loop. Every temporary file is unnamed.
 """
 
 import asyncio
-import os
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
 from contracts.errors import (
-    EmptyFile,
-    MediaKind,
-    MissingMedia,
     UnsupportedMediaType,
 )
 from contracts.media import (
@@ -32,7 +27,6 @@ from contracts.media import (
     Picture,
     PixelClaim,
     PixelRange,
-    UploadedFile,
     uncounted_clip,
 )
 from contracts.sampling import check_sampling
@@ -40,29 +34,18 @@ from contracts.settings import Settings
 from media.addresses import AddressRules
 from media.decoder import Decoder
 from media.fetch import Fetcher
-from media.folder import MediaFolder, is_file_url
-from media.inline import as_frame_list, decode_inline, is_remote, too_large
+from media.folder import MediaFolder
+from media.inline import as_frame_list, too_large
 from media.jobs import ClipAnswer, ClipJob, FrameListJob, ImageJob, PictureAnswer
 from media.kept_decodings import KeptDecodings
 from media.limits import IfVideo, MediaLimits
+from media.medium import Medium, MediumOpener
 from media.sampling import check_list, choose_from_list
 from media.sniff import (
-    HEAD_BYTES,
     UNKNOWN,
-    Content,
     not_a_video,
     not_an_image,
-    sniff,
 )
-
-
-@dataclass(frozen=True, slots=True)
-class _Medium:
-    """An open file and what its first bytes say."""
-
-    file: BinaryIO
-    content: Content
-    fetch_s: float
 
 
 class IsolatedMediaReader:
@@ -82,9 +65,10 @@ class IsolatedMediaReader:
         verify: bool | str = True,
         media_dir: Path | None = None,
     ) -> None:
-        self._folder = None if media_dir is None else MediaFolder(media_dir)
         self._limits = MediaLimits.of(limits) if isinstance(limits, Settings) else limits
         self._fetcher = Fetcher(AddressRules.parse(self._limits.media_allow), verify=verify)
+        folder = None if media_dir is None else MediaFolder(media_dir)
+        self._opener = MediumOpener(self._limits, self._fetcher, folder)
         self._decoder = Decoder(
             wall_s=self._limits.decode_s,
             memory_bytes=self._limits.decode_bytes,
@@ -102,7 +86,7 @@ class IsolatedMediaReader:
         """
         if isinstance(source, FrameList):
             raise UnsupportedMediaType("a list of frames is a video, not a picture", kind="image")
-        async with self._open(source, "image") as medium:
+        async with self._opener.open(source, "image") as medium:
             return await self._picture(medium, pixels, claim)
 
     async def read_clip(
@@ -126,7 +110,7 @@ class IsolatedMediaReader:
         if isinstance(source, FrameList):
             return await self._clip_of_list(source, sampling, policy, pixels, claim)
         check_sampling(sampling, self._limits.max_frames)
-        async with self._open(source, "video") as medium:
+        async with self._opener.open(source, "video") as medium:
             return await self._clip(medium, sampling, policy, pixels, claim)
 
     async def read_image_or_clip(
@@ -149,7 +133,7 @@ class IsolatedMediaReader:
             on_clip()
             return await self._clip_of_list(source, FrameSampling(), policy, pixels, claim)
         if_video = IfVideo(self._limits.video_fetch, on_clip)
-        async with self._open(source, "image", if_video) as medium:
+        async with self._opener.open(source, "image", if_video) as medium:
             if medium.content.family == "video":
                 return await self._clip(medium, FrameSampling(), policy, pixels, claim)
             return await self._picture(medium, pixels, claim)
@@ -159,7 +143,7 @@ class IsolatedMediaReader:
         await self._decodings.close()
         await self._fetcher.close()
 
-    async def _picture(self, medium: _Medium, pixels: PixelRange, claim: PixelClaim) -> Picture:
+    async def _picture(self, medium: Medium, pixels: PixelRange, claim: PixelClaim) -> Picture:
         content = medium.content
         if not content.image_format:
             raise not_an_image(content)
@@ -180,7 +164,7 @@ class IsolatedMediaReader:
 
     async def _clip(
         self,
-        medium: _Medium,
+        medium: Medium,
         sampling: FrameSampling,
         policy: FramePolicy,
         pixels: PixelRange,
@@ -242,46 +226,12 @@ class IsolatedMediaReader:
 
     async def _append(self, url: str, joined: BinaryIO) -> tuple[int, int, str]:
         """Put one picture of a list at the end of the file; where it lies there, and its format."""
-        async with self._open(MediaUrl(url), "image") as medium:
+        async with self._opener.open(MediaUrl(url), "image") as medium:
             if not medium.content.image_format:
                 raise not_an_image(medium.content)
             max_bytes = self._limits.video_fetch.max_bytes
             offset, size = await asyncio.to_thread(_copy, medium.file, joined, max_bytes)
             return offset, size, medium.content.image_format
-
-    @asynccontextmanager
-    async def _open(
-        self, source: UploadedFile | MediaUrl, kind: MediaKind, if_video: IfVideo | None = None
-    ) -> AsyncIterator[_Medium]:
-        started_s = time.monotonic()
-        file = await self._file(source, kind, if_video)
-        with file:
-            head = file.read(HEAD_BYTES)
-            file.seek(0)
-            if not head:
-                raise EmptyFile(f"the {kind} has zero bytes", kind=kind)
-            content = sniff(head)
-            limits = self._limits.fetch("video" if content.family == "video" else kind)
-            if if_video is not None and content.family == "video":
-                if_video.tell()
-            if os.fstat(file.fileno()).st_size > limits.max_bytes:
-                raise too_large(limits.max_bytes, kind)
-            yield _Medium(file, content, time.monotonic() - started_s)
-
-    async def _file(
-        self, source: UploadedFile | MediaUrl, kind: MediaKind, if_video: IfVideo | None
-    ) -> BinaryIO:
-        if isinstance(source, UploadedFile):
-            return source.path.open("rb")
-        if not source.url.strip():
-            raise MissingMedia(f"expected the {kind}'s URL, got nothing")
-        if self._folder is not None and is_file_url(source.url):
-            return await asyncio.to_thread(self._folder.open, source.url, kind)
-        limits = self._limits.fetch(kind)
-        if is_remote(source.url, kind):
-            return await self._fetcher.fetch(source.url.strip(), kind, limits, if_video=if_video)
-        max_bytes = (if_video.limits if if_video else limits).max_bytes
-        return await asyncio.to_thread(_inline_file, source.url, max_bytes, kind)
 
 
 def _copy(picture: BinaryIO, joined: BinaryIO, max_bytes: int) -> tuple[int, int]:
@@ -290,14 +240,6 @@ def _copy(picture: BinaryIO, joined: BinaryIO, max_bytes: int) -> tuple[int, int
         raise too_large(max_bytes, "video")
     joined.write(encoded)
     return offset, len(encoded)
-
-
-def _inline_file(url: str, max_bytes: int, kind: MediaKind) -> BinaryIO:
-    decoded = decode_inline(url, max_bytes, kind)
-    file: BinaryIO = tempfile.TemporaryFile()  # noqa: SIM115  # handed on to be closed
-    file.write(decoded)
-    file.seek(0)
-    return file
 
 
 def _clip_from(answer: ClipAnswer, rgb: U8, fetch_s: float, decode_s: float) -> Clip:
