@@ -6,11 +6,13 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from api import (
+    error_replies,
     event_replies,
     response_replies,
     response_schemas,
     rule_replies,
     rule_schemas,
+    status_replies,
     stream_replies,
     stream_schemas,
 )
@@ -40,7 +42,7 @@ REPLIES: tuple[type[BaseModel], ...] = (
     replies.MediaProbe,
     replies.ModelReply,
     replies.ModelList,
-    replies.StatusReply,
+    status_replies.StatusReply,
     replies.DetailReply,
     stream_replies.StreamReply,
     stream_replies.StreamList,
@@ -56,9 +58,9 @@ REPLIES: tuple[type[BaseModel], ...] = (
     event_replies.EventList,
     event_replies.DeliveryReply,
     event_replies.DeliveryList,
-    replies.OpenAIError,
-    replies.AnalyzeError,
-    replies.JpsError,
+    error_replies.OpenAIError,
+    error_replies.AnalyzeError,
+    error_replies.JpsError,
 )
 
 

@@ -5,12 +5,14 @@ from collections.abc import Mapping
 from pydantic import BaseModel
 
 from api.chat_schemas import ChatBody
+from api.error_replies import JpsError, OpenAIError
 from api.event_replies import DeliveryReply, EventReply, MessageReply
 from api.replies import Json
-from api.reply_schemas import DetailReply, JpsError, OpenAIError, StatusReply
+from api.reply_schemas import DetailReply
 from api.response_schemas import ResponseBody
 from api.rule_replies import JpsAlert, RuleDeleted, RuleReply, RuleTestReply
 from api.rule_schemas import JpsAlertsBody, RuleBody, RulePatch, RuleTestBody
+from api.status_replies import StatusReply
 from api.stream_replies import JpsStream, JpsStreamAdded, StreamDeleted, StreamReply
 from api.stream_schemas import JpsStreamBody, StreamBody, StreamPatch
 

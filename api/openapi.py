@@ -11,11 +11,12 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 
-from api import reply_schemas as replies
 from api import (
+    error_replies,
     response_replies,
     response_schemas,
 )
+from api import reply_schemas as replies
 from api.analyze_schemas import ImageOptions, VideoOptions
 from api.chat_schemas import ChatBody
 from api.deps import GetDeps
@@ -27,9 +28,9 @@ REF = "#/components/schemas/{model}"
 Schema = dict[str, Any]  # a JSON Schema: any JSON object
 
 ERROR_SCHEMAS: dict[str, type[BaseModel]] = {
-    "openai": replies.OpenAIError,
-    "analyze": replies.AnalyzeError,
-    "jps": replies.JpsError,
+    "openai": error_replies.OpenAIError,
+    "analyze": error_replies.AnalyzeError,
+    "jps": error_replies.JpsError,
 }
 ERRORS = {
     400: "The request is not valid, or its media cannot be used; x-error-code says what",

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict
 
 from contracts.generation import Judging
 
@@ -235,93 +235,7 @@ class ModelList(ReplySchema):
     data: list[ModelReply]
 
 
-class ModelStatus(ReplySchema):
-    """How the model is."""
-
-    name: str
-    runner: str
-    quantization: str
-    device: str
-    max_model_len: int | None
-    state: Literal["loading", "ready", "failed"]
-    progress: float = Field(ge=0, le=1, description="How much of the weights is loaded")
-
-
-class QueueStatus(ReplySchema):
-    """How many requests wait for the model."""
-
-    chat: int
-    upload: int
-    alert: int
-
-
-class EngineStatus(ReplySchema):
-    """What the engine does."""
-
-    queue: QueueStatus
-    running: int = Field(description="Answers in the making")
-
-
-class OutboxStatus(ReplySchema):
-    """How much waits to be delivered; both null while the store cannot be read."""
-
-    depth: int | None
-    oldest_s: float | None = Field(description="Age of the oldest; null where nothing waits")
-
-
-class StatusReply(ReplySchema):
-    """How the service is."""
-
-    version: str
-    uptime_s: float
-    model: ModelStatus
-    engine: EngineStatus
-    streams: dict[str, int] = Field(description="How many live streams are in which state")
-    rules: dict[str, int] = Field(
-        description="How many rules, each on each of its streams, are in which state; always has on"
-    )
-    outbox: OutboxStatus
-
-
 class DetailReply(ReplySchema):
     """One word about the service."""
 
     detail: str
-
-
-class OpenAIErrorDetails(ReplySchema):
-    """What went wrong."""
-
-    message: str
-    type: Literal["invalid_request_error", "rate_limit_error", "server_error"]
-    param: str | None
-    code: str
-
-
-class OpenAIError(ReplySchema):
-    """An error as OpenAI says it."""
-
-    error: OpenAIErrorDetails
-
-
-class AnalyzeError(ReplySchema):
-    """An error of /analyze_video and /analyze_image."""
-
-    response: Literal[""]
-    status: Literal["failed"]
-    error: str
-    code: str
-
-
-class JpsProblem(ReplySchema):
-    """One thing that did not validate."""
-
-    loc: list[str | int]
-    msg: str
-    type: str
-
-
-class JpsError(ReplySchema):
-    """An error under /api/v1."""
-
-    detail: str | list[JpsProblem]

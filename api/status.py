@@ -8,8 +8,8 @@ from fastapi import APIRouter, Request
 from api.deps import GetAlerts, GetDeps, ServiceDeps
 from api.openapi import operation
 from api.replies import Json
-from api.reply_schemas import StatusReply
 from api.served_model import served_model
+from api.status_replies import StatusReply
 from contracts.alert_stats import AlertStats
 from contracts.engine_stats import EngineStats
 from contracts.errors import RequestError

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from api.reply_schemas import StatusReply
+from api.status_replies import StatusReply
 from contracts.engine_stats import ClassStats, EngineStats
 from contracts.generation import ModelState
 from contracts.notify import NotifyTarget, WebhookSink
