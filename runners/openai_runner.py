@@ -8,7 +8,7 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 
 from contracts.chat import ChatMessage, VideoPart
@@ -111,13 +111,10 @@ class OpenAIRunner:
                     raise
                 return estimate
 
-    async def generate(self, request: GenerationRequest) -> AsyncGenerator[TokenDelta, None]:
+    def generate(self, request: GenerationRequest) -> AsyncGenerator[TokenDelta, None]:
         """Stream the answer; see ``ModelRunner``."""
         meter = AnswerMeter(self._places.meter, request.work_class)
-        deltas = counted(self._answer(request), meter, deadline_s=request.deadline_s)
-        async with aclosing(deltas):
-            async for delta in deltas:
-                yield delta
+        return counted(self._answer(request), meter, deadline_s=request.deadline_s)
 
     async def judge(self, request: JudgeRequest) -> list[Judgement]:
         """Judge a clip; see ``Judge``."""

@@ -137,13 +137,10 @@ class VllmRunner:
         async with self._told_in_our_words():
             return prompt_tokens(messages, await self._rendered(messages, will_be_sent=False))
 
-    async def generate(self, request: GenerationRequest) -> AsyncGenerator[TokenDelta, None]:
+    def generate(self, request: GenerationRequest) -> AsyncGenerator[TokenDelta, None]:
         """Stream the answer; see ``ModelRunner``."""
         meter = AnswerMeter(self._places.meter, request.work_class)
-        deltas = counted(self._answer(request), meter, deadline_s=request.deadline_s)
-        async with aclosing(deltas):
-            async for delta in deltas:
-                yield delta
+        return counted(self._answer(request), meter, deadline_s=request.deadline_s)
 
     async def judge(self, request: JudgeRequest) -> list[Judgement]:
         """Judge a clip; see ``Judge``.
