@@ -26,8 +26,8 @@ LEAST_CAPACITY = 64
 MASK_MULTIPLE = 16  # CUDA's kernels take masks of such widths without copying them
 
 
-def is_batchable(kv_cache: DynamicCache) -> bool:
-    """Whether ``KvRows`` can hold what a model keeps of a prompt."""
+def has_known_layers(kv_cache: DynamicCache) -> bool:
+    """Whether each layer keeps all tokens or the newest: what can be taken apart and joined."""
     return all(type(one) in (DynamicLayer, DynamicSlidingWindowLayer) for one in kv_cache.layers)
 
 

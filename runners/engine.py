@@ -19,7 +19,7 @@ from contracts.engine_stats import EngineStats
 from contracts.errors import ModelUnavailable, RequestTimeout, RunnerError, ServiceError
 from contracts.generation import Timings, TokenDelta, Usage
 from llava_custom.device_memory import is_out_of_memory, release
-from llava_custom.kv_rows import KvRows, is_batchable
+from llava_custom.kv_rows import KvRows, has_known_layers
 from runners.caches import Caches
 from runners.engine_meter import EngineMeter
 from runners.family import ModelFamily
@@ -57,7 +57,7 @@ class Engine:
         flush: Callable[[], None] = lambda: None,
         caches: Caches | None = None,
     ) -> None:
-        self.batches = is_batchable(model.new_kv_cache())
+        self.batches = has_known_layers(model.new_kv_cache())
         self._model = model
         self._limits = limits
         self._flush = flush

@@ -14,10 +14,10 @@ import numpy as np
 import torch
 from torch import Tensor
 from transformers import DynamicCache
-from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
 
 from contracts.engine_stats import CacheStats
 from llava_custom import Prompt, Visual
+from llava_custom.kv_rows import has_known_layers
 from runners.prefix_tree import Found, PrefixTree, Symbols
 
 LEAST_TOKENS = 16  # fewer are read again sooner than put together
@@ -85,7 +85,7 @@ class PrefixCache:
         Returns:
             How many tokens the cache has now; they end before or behind a visual, not within.
         """
-        if not self._is_on or not _is_known(kv_cache):
+        if not self._is_on or not has_known_layers(kv_cache):
             return 0
         found = self._tree.find(symbols_of(prompt)[:most_tokens])
         num_tokens = min(found.num_symbols, _most_tokens(kv_cache))
@@ -106,7 +106,7 @@ class PrefixCache:
             num_tokens: How many of them are worth it; all by default.
         """
         num_read = kv_cache.get_seq_length()
-        if not self._is_on or not _is_known(kv_cache) or not _holds_all(kv_cache, num_read):
+        if not self._is_on or not has_known_layers(kv_cache) or not _holds_all(kv_cache, num_read):
             return
         symbols = symbols_of(prompt)[: num_read if num_tokens is None else num_tokens]
         if len(symbols) < LEAST_TOKENS:
@@ -152,10 +152,6 @@ def _before_visual(prompt: Prompt, num_tokens: int) -> int:
             return at if isinstance(segment, Visual) else num_tokens
         at += length
     return num_tokens
-
-
-def _is_known(kv_cache: DynamicCache) -> bool:
-    return all(type(one) in (DynamicLayer, DynamicSlidingWindowLayer) for one in kv_cache.layers)
 
 
 def _most_tokens(kv_cache: DynamicCache) -> int:

@@ -35,7 +35,7 @@ from contracts.judging import Judgement, JudgeRequest
 from contracts.settings import Settings
 from llava_custom import Prompt
 from llava_custom.device_memory import free_bytes, gpu_memory
-from llava_custom.kv_rows import is_batchable
+from llava_custom.kv_rows import has_known_layers
 from runners.caches import Caches
 from runners.context_room import room_in
 from runners.engine import Engine
@@ -172,7 +172,7 @@ class TransformersRunner:
             model.context_length,
             model.frame_policy,
             model.knows_video,
-            batches=is_batchable(model.new_kv_cache()),
+            batches=has_known_layers(model.new_kv_cache()),
             device=", ".join(model.report.places),
             quantization=model.report.need.scheme.quantization,
         )

@@ -14,7 +14,7 @@ from transformers import (
     Qwen2ForCausalLM,
 )
 
-from llava_custom.kv_rows import KvRows, capacity_for, is_batchable
+from llava_custom.kv_rows import KvRows, capacity_for, has_known_layers
 from llava_custom.kv_slab import LayerShape, Slab
 from llava_custom.row_attention import reading
 
@@ -144,9 +144,9 @@ def test_rows_take_at_most_twice_what_they_need() -> None:
 
 def test_layers_of_another_kind_are_not_batched(network: Network) -> None:
     kv_cache = network.read([1])[0]
-    assert is_batchable(kv_cache)
+    assert has_known_layers(kv_cache)
     kv_cache.layers[0] = object()
-    assert not is_batchable(kv_cache)
+    assert not has_known_layers(kv_cache)
 
 
 def test_a_row_that_there_is_no_memory_for_leaves_the_others_as_they_were(
