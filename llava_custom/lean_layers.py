@@ -92,17 +92,23 @@ class LeanLayer:
 
     def __call__(self, hidden: Tensor, rotation: Rotation, step: RowStep) -> Tensor:
         """(B, D) -> (B, D); writes the token's keys and values."""
-        hidden = hidden + self._attend(self.before_attention(hidden), rotation, step)
+        query, key, value = self.project(hidden, rotation)
+        written, _ = step.update(key[:, :, None], value[:, :, None], self.index)
+        return self.finish(hidden, written.attend(query[:, :, None], self.scaling))
+
+    def project(self, hidden: Tensor, rotation: Rotation) -> tuple[Tensor, Tensor, Tensor]:
+        """Queries, keys and values of (B, D); each (B, H, W)."""
+        normed = self.before_attention(hidden)
+        shape = (len(normed), -1, self.head_width)
+        query = rotation(self.query(normed).view(shape))
+        key = rotation(self.key(normed).view(shape))
+        return query, key, self.value(normed).view(shape)
+
+    def finish(self, hidden: Tensor, seen: Tensor) -> Tensor:
+        """What comes out for (B, D), from what attention saw: B rows of all heads."""
+        hidden = hidden + self.output(seen.reshape(len(hidden), -1))
         normed = self.before_mlp(hidden)
         return hidden + self.down(silu(self.gate(normed)).mul_(self.up(normed)))
-
-    def _attend(self, normed: Tensor, rotation: Rotation, step: RowStep) -> Tensor:
-        shape = (len(normed), -1, self.head_width)  # (B, H, W)
-        query = rotation(self.query(normed).view(shape))
-        key, value = rotation(self.key(normed).view(shape)), self.value(normed).view(shape)
-        written, _ = step.update(key[:, :, None], value[:, :, None], self.index)
-        seen = written.attend(query[:, :, None], self.scaling)  # (B, 1, H, W)
-        return self.output(seen.reshape(len(normed), -1))
 
 
 class LeanLayers:
