@@ -112,11 +112,16 @@ class LeanLayer:
 
 
 class LeanLayers:
-    """All layers of a decoder and its last norm."""
+    """All layers of a decoder and its last norm.
+
+    Attributes:
+        layers: In order.
+        norm: Behind the last one.
+    """
 
     def __init__(self, decoder: Any) -> None:  # noqa: ANN401 - transformers is untyped
-        self._layers: Sequence[LeanLayer] = [LeanLayer.of(layer) for layer in decoder.layers]
-        self._norm = _norm(decoder.norm)
+        self.layers: Sequence[LeanLayer] = [LeanLayer.of(layer) for layer in decoder.layers]
+        self.norm = _norm(decoder.norm)
         self._embed = decoder.embed_tokens
         self._rotary = decoder.rotary_emb
 
@@ -130,11 +135,15 @@ class LeanLayers:
 
     def __call__(self, token_ids: Tensor, positions: Tensor, step: RowStep) -> Tensor:
         """Read one token (B,), at its position (B,), of each row; (B, D)."""
-        hidden: Tensor = self._embed(token_ids)
-        rotation = Rotation.of(*self._rotary(hidden, positions[:, None]))
-        for layer in self._layers:
+        hidden, rotation = self.begin(token_ids, positions)
+        for layer in self.layers:
             hidden = layer(hidden, rotation, step)
-        return self._norm(hidden)
+        return self.norm(hidden)
+
+    def begin(self, token_ids: Tensor, positions: Tensor) -> tuple[Tensor, Rotation]:
+        """What the first layer takes: tokens (B,) embedded, (B, D), and where they stand, (B,)."""
+        hidden: Tensor = self._embed(token_ids)
+        return hidden, Rotation.of(*self._rotary(hidden, positions[:, None]))
 
 
 def _norm(module: Any) -> Norm:  # noqa: ANN401
