@@ -46,6 +46,7 @@ from runners.jobs import Job, JudgeJob
 from runners.limits import EngineLimits
 from runners.loading import check_model, load_model, load_options
 from runners.model_root import model_root
+from runners.trimming import Trimming
 
 logger = logging.getLogger(__name__)
 
@@ -72,6 +73,7 @@ class TransformersRunner:
         self._engine: Engine | None = None
         self._failure: str | None = None
         self._hand_over = HandOver()
+        self._trimming = Trimming(time.monotonic)
         self._progress = 0.0
         self._planner = ThreadPoolExecutor(1, thread_name_prefix="planner")
         self._compiler: GrammarCompiler | None = None
@@ -206,6 +208,10 @@ class TransformersRunner:
     def _note_progress(self, share: float) -> None:
         self._progress = share
 
+    def _after_turn(self) -> None:
+        self._hand_over.flush()
+        self._trimming.run_if_due()
+
     def _run(self) -> None:
         """The device thread: load, then compute until closed."""
         began_s = time.monotonic()
@@ -230,7 +236,7 @@ class TransformersRunner:
         self._compiler = GrammarCompiler(
             model.tokenizer, vocab_size=model.vocab_size, eos_token_ids=model.eos_token_ids
         )
-        self._engine = Engine(model, limits, self._hand_over.flush, caches)
+        self._engine = Engine(model, limits, self._after_turn, caches)
         self._model = model
         if not self._is_closing.is_set():
             self._engine.run()
