@@ -97,6 +97,11 @@ class Settings(BaseModel):
     dtype: Literal["auto", "bfloat16", "float16", "float32"] = Field(
         default="auto", description="Compute type; auto: bfloat16 on CUDA, float32 on CPU"
     )
+    cuda_graphs: Literal["auto", "off"] = Field(
+        default="auto",
+        description="On CUDA, decode steps as graphs: auto records and tries them while the model"
+        " loads, and uses those that are right and faster",
+    )
     vision_chunk: int = Field(
         default=16, ge=1, le=1024, description="Pictures the vision tower takes at once"
     )

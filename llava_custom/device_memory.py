@@ -77,6 +77,14 @@ def free_bytes(device: torch.device) -> int:
     return free + unused
 
 
+def unclaimed_bytes(device: torch.device) -> int:
+    """What nobody holds on a device: ``free_bytes`` less what torch keeps to use again."""
+    if device.type != "cuda":
+        return _free_host_bytes()
+    free: int = torch.cuda.mem_get_info(device)[0]
+    return free
+
+
 def allocated_bytes(device: torch.device) -> int:
     """What torch holds on a CUDA device."""
     return int(torch.cuda.memory_allocated(device))

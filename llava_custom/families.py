@@ -98,7 +98,9 @@ def load_checkpoint(path: str, options: LoadOptions) -> VisionLanguageModel:
             too many, too few or of a wrong shape is named), or an option cannot be met here.
     """
     directory = find_directory(path)
-    return _family(directory).load(directory, options)
+    model = _family(directory).load(directory, options)
+    model.language.record_steps(options.graph_rows)
+    return model
 
 
 def quantised_part(directory: Path) -> QuantisedPart:

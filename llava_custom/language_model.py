@@ -20,6 +20,7 @@ from llava_custom.packing import last_indices, masked_attention, pack, packed_ma
 from llava_custom.placement import input_device
 from llava_custom.prompt import Prompt, Visual
 from llava_custom.row_attention import reading
+from llava_custom.step_proof import Recording, record_steps
 
 
 class LanguageModel:
@@ -30,11 +31,13 @@ class LanguageModel:
         hidden_size: Width ``D`` of an embedding.
         vocab_size: Width ``V`` of the logits; ids above the tokenizer's are padding.
         kv_bytes_per_token: Memory of the keys and values of one token.
+        recording: Of decode steps, as CUDA graphs.
     """
 
     def __init__(self, decoder: Any, head: Any) -> None:  # noqa: ANN401 - transformers is untyped
         self._decoder = decoder
         self._lean_layers = LeanLayers.of(decoder)
+        self.recording = Recording(None, problem="nobody asked for them")
         self._head = head
         self.device = input_device(decoder.embed_tokens)
         self.hidden_size: int = decoder.config.hidden_size
@@ -93,13 +96,18 @@ class LanguageModel:
             ).last_hidden_state
         return self.logits(hidden[0, last_indices(rests)])
 
+    def record_steps(self, max_rows: int) -> None:
+        """Record decode steps of up to so many rows, where that can be and pays; 0: none."""
+        self.recording = record_steps(self._lean_layers, max_rows, self.device)
+
     @torch.inference_mode()
     def decode_step(
         self, token_ids: Tensor, positions: Tensor, kv_cache: DynamicCache | RowStep
     ) -> Tensor:
         """Read one token (B,), at its position (B,), of each sequence; float32 logits (B, V)."""
         if isinstance(kv_cache, RowStep) and self._lean_layers:
-            return self.logits(self._lean_layers(token_ids, positions, kv_cache))
+            lean_step = self.recording.graphs or self._lean_layers
+            return self.logits(lean_step(token_ids, positions, kv_cache))
         # The decoder's forward without its mask and its decorators, which take a third of a small
         # model's step: one query sees every key, so there is nothing to mask.
         decoder = self._decoder

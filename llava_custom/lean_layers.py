@@ -7,7 +7,7 @@ within rounding. Letters: ``B`` rows, ``D`` hidden size, ``H`` heads, ``W`` widt
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 import torch
 from torch import Tensor
@@ -15,11 +15,25 @@ from torch.nn.functional import rms_norm, silu
 from transformers.models.llama.modeling_llama import LlamaDecoderLayer
 from transformers.models.qwen2.modeling_qwen2 import Qwen2DecoderLayer
 
-from llava_custom.kv_rows import RowStep
-
 KINDS = (LlamaDecoderLayer, Qwen2DecoderLayer)
 
 Linear = Callable[[Tensor], Tensor]
+
+
+class Written(Protocol):
+    """A layer whose new tokens' keys and values are written."""
+
+    def attend(self, query: Tensor, scaling: float | None) -> Tensor:
+        """What each row's query sees: (B, H, 1, W) -> (B, 1, H, W)."""
+        ...
+
+
+class TokenStep(Protocol):
+    """One token of every row: a ``RowStep``."""
+
+    def update(self, keys: Tensor, values: Tensor, layer_idx: int) -> tuple[Written, None]:
+        """Write a layer's keys and values, (B, heads, 1, W)."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -90,7 +104,7 @@ class LeanLayer:
             attention.scaling,
         )
 
-    def __call__(self, hidden: Tensor, rotation: Rotation, step: RowStep) -> Tensor:
+    def __call__(self, hidden: Tensor, rotation: Rotation, step: TokenStep) -> Tensor:
         """(B, D) -> (B, D); writes the token's keys and values."""
         query, key, value = self.project(hidden, rotation)
         written, _ = step.update(key[:, :, None], value[:, :, None], self.index)
@@ -117,11 +131,13 @@ class LeanLayers:
     Attributes:
         layers: In order.
         norm: Behind the last one.
+        num_embeddings: Tokens that there are.
     """
 
     def __init__(self, decoder: Any) -> None:  # noqa: ANN401 - transformers is untyped
         self.layers: Sequence[LeanLayer] = [LeanLayer.of(layer) for layer in decoder.layers]
         self.norm = _norm(decoder.norm)
+        self.num_embeddings: int = decoder.embed_tokens.weight.shape[0]
         self._embed = decoder.embed_tokens
         self._rotary = decoder.rotary_emb
 
@@ -133,7 +149,7 @@ class LeanLayers:
         is_whole = not hasattr(decoder, "_hf_hook") and not hasattr(decoder.norm, "_hf_hook")
         return cls(decoder) if is_known and is_silu and is_whole else None
 
-    def __call__(self, token_ids: Tensor, positions: Tensor, step: RowStep) -> Tensor:
+    def __call__(self, token_ids: Tensor, positions: Tensor, step: TokenStep) -> Tensor:
         """Read one token (B,), at its position (B,), of each row; (B, D)."""
         hidden, rotation = self.begin(token_ids, positions)
         for layer in self.layers:

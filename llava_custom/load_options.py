@@ -36,6 +36,8 @@ class LoadOptions:
         on_progress: Told how much of the weights is loaded, 0 to 1, on the thread that loads.
         is_packed: Whether linear layers on a CPU are laid out for its products; such a network
             can only compute.
+        graph_rows: Rows of the largest batch whose decode steps are recorded as CUDA graphs; 0:
+            none are. The weights stay where they are from then on.
     """
 
     quantization: Quantization = "none"
@@ -48,6 +50,7 @@ class LoadOptions:
     vision_chunk: int = 16
     on_progress: Listener = field(default=unheard, compare=False)
     is_packed: bool = False
+    graph_rows: int = 0
 
     @property
     def scheme(self) -> Scheme:

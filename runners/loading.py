@@ -64,6 +64,7 @@ def load_options(settings: Settings, on_progress: Listener) -> LoadOptions:
         dtype=getattr(torch, dtype),
         vision_chunk=settings.vision_chunk,
         is_packed=True,
+        graph_rows=settings.max_batch if settings.cuda_graphs == "auto" else 0,
         on_progress=on_progress,
     )
 

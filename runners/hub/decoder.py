@@ -16,6 +16,7 @@ from llava_custom.lean_layers import LeanLayers
 from llava_custom.packing import last_indices, masked_attention, pack, packed_masks
 from llava_custom.placement import input_device
 from llava_custom.row_attention import reading
+from llava_custom.step_proof import Recording, record_steps
 
 
 class Decoder:
@@ -24,11 +25,15 @@ class Decoder:
     Args:
         network: With ``lm_head``.
         decoder: The part of it that reads embeddings.
+
+    Attributes:
+        recording: Of decode steps, as CUDA graphs.
     """
 
     def __init__(self, network: Any, decoder: Any) -> None:  # noqa: ANN401 - transformers is untyped
         self._decoder = decoder
         self._lean_layers = LeanLayers.of(decoder)
+        self.recording = Recording(None, problem="nobody asked for them")
         self._head = network.lm_head
         self.config = decoder.config
         self.device = input_device(decoder.embed_tokens)
@@ -86,12 +91,17 @@ class Decoder:
             )
         return self._logits(hidden[0, last_indices(rests)])
 
+    def record_steps(self, max_rows: int) -> None:
+        """Record decode steps of up to so many rows, where that can be and pays; 0: none."""
+        self.recording = record_steps(self._lean_layers, max_rows, self.device)
+
     def decode_step(
         self, token_ids: Tensor, positions: Tensor, kv_cache: DynamicCache | RowStep
     ) -> Tensor:
         """Read one token (B,) at its position (B,) in each row; float32 logits (B, V)."""
         if isinstance(kv_cache, RowStep) and self._lean_layers:
-            return self._logits(self._lean_layers(token_ids, positions, kv_cache))
+            lean_step = self.recording.graphs or self._lean_layers
+            return self._logits(lean_step(token_ids, positions, kv_cache))
         embeds = self._decoder.embed_tokens(token_ids[:, None])
         with reading(self.config, kv_cache):
             return self._logits(self._read(embeds, positions[None, :, None], kv_cache, {})[:, -1])

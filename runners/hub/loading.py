@@ -45,6 +45,8 @@ def load_hub_checkpoint(directory: Path, architecture: str, options: LoadOptions
     tokenizer = load_tokenizer(directory)
     network, report = _load_network(directory, parts, config, _with_masks(parts, options))
     loaded = Loaded(directory, network, tokenizer)
+    decoder = parts.decoder(network, getattr(network.model, parts.decoder_name))
+    decoder.record_steps(options.graph_rows)
     return HubModel(
         network=network,
         tokenizer=tokenizer,
@@ -52,7 +54,7 @@ def load_hub_checkpoint(directory: Path, architecture: str, options: LoadOptions
         clip_template=parts.clip_template,
         vision=parts.vision(loaded),
         vision_chunk=options.vision_chunk,
-        decoder=parts.decoder(network, getattr(network.model, parts.decoder_name)),
+        decoder=decoder,
         report=report,
     )
 
