@@ -400,7 +400,7 @@ class CapacityError(ServiceError):
 
 
 class QueueFull(CapacityError):
-    """As many requests wait as may wait."""
+    """As many requests wait as may wait, or they take longer than this one has."""
 
     status = 429
     code = "queue_full"

@@ -3,6 +3,8 @@
 from collections import deque
 
 NUM_KEPT = 16
+NUM_DEPARTURES = 128  # answers that ran together leave together: a mean of few says little
+LEAST_DEPARTURES = 32
 FIRST_GUESS_S = 1.0  # between two ends, before any was seen
 
 
@@ -29,10 +31,10 @@ class ReadingPace:
 
 
 class DeparturePace:
-    """Seconds between two requests that leave, while there are any."""
+    """Seconds between two requests that leave while others wait: all that the engine can do."""
 
     def __init__(self) -> None:
-        self._mean_s = FIRST_GUESS_S
+        self._seconds: deque[float] = deque(maxlen=NUM_DEPARTURES)
         self._since_s: float | None = None
 
     def begin(self, now_s: float) -> None:
@@ -40,12 +42,20 @@ class DeparturePace:
         if self._since_s is None:
             self._since_s = now_s
 
-    def leave(self, now_s: float, *, is_last: bool) -> None:
+    def leave(self, now_s: float, *, num_waiting: int, is_last: bool) -> None:
         """One left; after the last the engine is idle."""
-        since_s = now_s if self._since_s is None else self._since_s
-        self._mean_s += 0.2 * (now_s - since_s - self._mean_s)
+        if num_waiting and self._since_s is not None:
+            self._seconds.append(now_s - self._since_s)
         self._since_s = None if is_last else now_s
+
+    def until_s(self, num_requests: int) -> float:
+        """In how many seconds so many will have left; 0 while too little is known."""
+        return num_requests * self._mean_s if len(self._seconds) >= LEAST_DEPARTURES else 0.0
 
     def wait_s(self, num_waiting: int) -> int:
         """In how many seconds so many will have been begun: 1 to 60."""
         return min(60, max(1, round(num_waiting * self._mean_s)))
+
+    @property
+    def _mean_s(self) -> float:
+        return sum(self._seconds) / len(self._seconds) if self._seconds else FIRST_GUESS_S

@@ -6,13 +6,13 @@ Thread-safe: anybody adds, the device thread takes.
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from contracts.errors import QueueFull, ShuttingDown
 from contracts.work_class import WorkClass
 from runners.jobs import AnyJob
 from runners.pace import DeparturePace
-from runners.schedule import cannot_be_kept
+from runners.schedule import cannot_be_kept, is_long
 
 
 class WaitingJobs:
@@ -20,15 +20,18 @@ class WaitingJobs:
 
     Args:
         max_waiting: Jobs that may wait, and as many alerts: neither shuts out the other.
+        clock: Seconds, as deadlines count them.
 
     Attributes:
         is_closed: Whether no job is taken any more.
     """
 
-    def __init__(self, max_waiting: int) -> None:
+    def __init__(self, max_waiting: int, clock: Callable[[], float] = time.monotonic) -> None:
         self.is_closed = False
         self._max_waiting = max(max_waiting, 1)
+        self._clock = clock
         self._jobs: list[AnyJob] = []
+        self._num_inside = 0  # waiting, or begun and not left
         self._departures = DeparturePace()
         self._changed = threading.Condition()
 
@@ -50,21 +53,18 @@ class WaitingJobs:
         """Queue a job.
 
         Raises:
-            QueueFull: As many wait as may.
+            QueueFull: As many wait as may, or they will take longer than the job has.
             ShuttingDown: The queue was closed.
         """
-        is_alert = job.work_class == "alert"
         with self._changed:
             if self.is_closed:
                 raise stopping()
             wanted = [waiting for waiting in self._jobs if not waiting.is_cancelled]
-            num_waiting = sum((waiting.work_class == "alert") == is_alert for waiting in wanted)
-            if num_waiting >= self._max_waiting:
-                wait_s = self._departures.wait_s(len(wanted))
-                message = f"{num_waiting} requests are waiting already; try again in {wait_s} s"
-                raise QueueFull(message, retry_after_s=wait_s)
+            self._check_number(job, wanted)
+            self._check_time(job, wanted)
             self._jobs.append(job)
-            self._departures.begin(time.monotonic())
+            self._num_inside += 1
+            self._departures.begin(self._clock())
             self._changed.notify()
 
     def put_back(self, job: AnyJob) -> None:
@@ -89,7 +89,9 @@ class WaitingJobs:
     def leave(self, *, is_last: bool) -> None:
         """Note that a request has left the engine, whatever became of it."""
         with self._changed:
-            self._departures.leave(time.monotonic(), is_last=is_last)
+            self._num_inside = 0 if is_last else self._num_inside - 1
+            now_s = self._clock()
+            self._departures.leave(now_s, num_waiting=len(self._jobs), is_last=is_last)
 
     def close(self) -> None:
         """Take no more; whoever waits for a job is woken."""
@@ -102,6 +104,30 @@ class WaitingJobs:
         with self._changed:
             while not (self._jobs or self.is_closed):
                 self._changed.wait()
+
+    def _check_number(self, job: AnyJob, wanted: Sequence[AnyJob]) -> None:
+        is_alert = job.work_class == "alert"
+        num_waiting = sum((waiting.work_class == "alert") == is_alert for waiting in wanted)
+        if num_waiting >= self._max_waiting:
+            wait_s = self._departures.wait_s(len(wanted))
+            message = f"{num_waiting} requests are waiting already; try again in {wait_s} s"
+            raise QueueFull(message, retry_after_s=wait_s)
+
+    def _check_time(self, job: AnyJob, wanted: Sequence[AnyJob]) -> None:
+        """Refuse what would be given up in the middle, where others wait before it."""
+        num_before = sum(is_long(waiting) <= is_long(job) for waiting in wanted)
+        if job.work_class == "alert" or not num_before:
+            return
+        num_begun = self._num_inside - len(self._jobs)
+        done_s = self._departures.until_s(num_begun + num_before + 1)
+        left_s = job.deadline_s - self._clock()
+        if done_s > left_s:
+            wait_s = self._departures.wait_s(num_before)
+            message = (
+                f"at the present pace the answer would take {done_s:.0f} s and it may take"
+                f" {left_s:.0f}; try again in {wait_s} s"
+            )
+            raise QueueFull(message, retry_after_s=wait_s)
 
 
 def is_too_late(job: AnyJob, s_per_token: float) -> bool:
