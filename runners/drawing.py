@@ -3,56 +3,54 @@
 Runs on the device thread. Letters: ``B`` sequences, ``V`` vocabulary.
 """
 
-import logging
-from collections.abc import Callable, Sequence
-from functools import partial
-from typing import TypeVar
+from collections.abc import Sequence
 
+import torch
 from torch import Tensor
 
-from contracts.errors import RunnerError, ServiceError
-from runners.sequence import Sequence as Tokens
+from contracts.errors import ServiceError
 from runners.token_choice import choose
-
-logger = logging.getLogger(__name__)
-
-T = TypeVar("T")
+from runners.token_sampling import DrawnToken, TokenSampler
+from runners.token_shaping import shaped
 
 
-def draw(sequences: Sequence[Tokens], logits: Tensor) -> list[int | ServiceError]:
+def draw(samplers: Sequence[TokenSampler], logits: Tensor) -> list[DrawnToken | ServiceError]:
     """Draw, and take nothing yet: the same again gives the same tokens.
 
     Args:
-        sequences: What they are and have said decides about the draw.
+        samplers: Of the sequences; what they have drawn decides about the next draw.
         logits: float32, shape (B, V), of the model, not modified.
 
     Returns:
         The token of each sequence, or why it has none.
     """
-    if all(sequence.is_greedy for sequence in sequences):
-        found: list[int | ServiceError] = logits.argmax(dim=-1).tolist()
-        return found
-    shaped, failures = logits, {}
-    for index, sequence in enumerate(sequences):
-        row = logits[index]
-        own = attempted(partial(sequence.shaped, row))
-        if isinstance(own, ServiceError):
-            failures[index] = own
-        elif own is not row:
-            shaped = shaped.clone() if shaped is logits else shaped
-            shaped[index] = own
-    params = [sequence.params for sequence in sequences]
-    numbers = [sequence.numbers(logits.shape[-1]) for sequence in sequences]
-    token_ids = choose(shaped, params, numbers)
-    return [failures.get(index, token_id) for index, token_id in enumerate(token_ids)]
+    if all(sampler.is_greedy for sampler in samplers):
+        return list(map(DrawnToken, logits.argmax(dim=-1).tolist()))
+    own, failures = shaped(logits, samplers)
+    numbers = [sampler.numbers(logits.shape[-1]) for sampler in samplers]
+    token_ids = choose(own, [sampler.params for sampler in samplers], numbers)
+    drawn: list[DrawnToken | ServiceError] = list(map(DrawnToken, token_ids))
+    asked = [row for row, sampler in enumerate(samplers) if sampler.params.logprobs]
+    if asked:
+        widths = [samplers[row].params.top_logprobs for row in asked]
+        told = _with_logprobs(logits[asked], [token_ids[row] for row in asked], widths)
+        for row, token in zip(asked, told, strict=True):
+            drawn[row] = token
+    for row, failure in failures.items():
+        drawn[row] = failure
+    return drawn
 
 
-def attempted(step: Callable[[], T]) -> T | ServiceError:
-    """What a step of one sequence gives, or why it failed."""
-    try:
-        return step()
-    except ServiceError as exc:
-        return exc
-    except Exception:
-        logger.exception("a sequence failed (server_error)")
-        return RunnerError("the engine failed on this request")
+def _with_logprobs(
+    logits: Tensor, token_ids: Sequence[int], widths: Sequence[int]
+) -> list[DrawnToken]:
+    """Tokens with their log-probabilities and those of so many of the likeliest."""
+    logprobs = torch.log_softmax(logits, dim=-1)
+    ids = torch.tensor(token_ids, device=logits.device)[:, None]
+    own = logprobs.gather(1, ids)[:, 0].tolist()
+    values, likeliest = (best.tolist() for best in logprobs.topk(max(widths), dim=-1))
+    pairs = [
+        tuple(zip(ids[:width], values[:width], strict=True))
+        for ids, values, width in zip(likeliest, values, widths, strict=True)
+    ]
+    return list(map(DrawnToken, token_ids, own, pairs))

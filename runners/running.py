@@ -11,19 +11,20 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 
 import torch
-from torch import Tensor
 
 from contracts.errors import ServiceError
 from contracts.generation import Timings, TokenDelta, Usage
 from contracts.work_class import WorkClass
 from llava_custom.kv_rows import KvRows
-from runners.drawing import attempted, draw
+from runners.attempts import attempted
+from runners.drawing import draw
 from runners.engine_meter import EngineMeter
 from runners.family import ModelFamily
 from runners.jobs import Job
 from runners.lone_rows import LoneRows
 from runners.reading import ReadPrompt
 from runners.sequence import Sequence as Tokens
+from runners.token_sampling import DrawnToken
 
 FIRST_ROOM = 64  # tokens that a new row has room for at least, or as many as it may write
 
@@ -123,7 +124,7 @@ class Running:
         meter = self._meter[job.work_class]
         meter.first_token_s.count(time.monotonic() - job.submitted_s)
         logits = read.logits.expand(len(rows), -1)
-        return self._hand_out(rows, logits, draw(sequences, logits))
+        return self._hand_out(rows, draw([one.sampler for one in sequences], logits))
 
     def step(self) -> list[Answer]:
         """One more token of every choice; the answers that ended by it.
@@ -137,10 +138,10 @@ class Running:
         steps = torch.tensor(last_tokens, device=self._model.device)  # (B, 2): one copy
         token_ids, positions = steps.unbind(dim=1)
         logits = self._model.decode_step(token_ids, positions, step)
-        sequences = [self._choices[row].tokens for row in rows]
-        drawn = draw(sequences, logits)  # waits for the device: what fails, fails here
+        samplers = [self._choices[row].tokens.sampler for row in rows]
+        drawn = draw(samplers, logits)  # waits for the device: what fails, fails here
         self._kv_rows.commit()
-        return self._hand_out(rows, logits, drawn)
+        return self._hand_out(rows, drawn)
 
     def remove(self, answer: Answer) -> None:
         """Let an answer leave, whatever is left of it."""
@@ -165,19 +166,19 @@ class Running:
         ]
 
     def _hand_out(
-        self, rows: Sequence[int], logits: Tensor, drawn: Sequence[int | ServiceError]
+        self, rows: Sequence[int], drawn: Sequence[DrawnToken | ServiceError]
     ) -> list[Answer]:
-        """Take the token that each row drew from its logits (B, V), and say what became certain."""
+        """Take the token that each row drew, and say what became certain."""
         choices = [self._choices[row] for row in rows]
         now_s = time.monotonic()
         over: list[int] = []
         failed: dict[Answer, ServiceError] = {}
-        for row, choice, token_id, scores in zip(rows, choices, drawn, logits, strict=True):
+        for row, choice, token in zip(rows, choices, drawn, strict=True):
             delta: TokenDelta | ServiceError
-            if isinstance(token_id, ServiceError):
-                delta = token_id
+            if isinstance(token, ServiceError):
+                delta = token
             else:
-                delta = attempted(partial(choice.tokens.take, token_id, scores))
+                delta = attempted(partial(choice.tokens.take, token))
             if isinstance(delta, ServiceError):
                 failed[choice.answer] = delta
                 continue

@@ -7,7 +7,6 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from tokenizers import Tokenizer
-from torch import Tensor
 
 from contracts.generation import (
     Alternative,
@@ -17,7 +16,6 @@ from contracts.generation import (
     TokenLogprob,
 )
 from runners.text import GrowingText, TextPiece
-from runners.token_choice import Numbers
 from runners.token_masks import TokenMask
 from runners.token_sampling import DrawnToken, TokenSampler
 
@@ -33,6 +31,9 @@ class Sequence:
         eos_token_ids: The model's own end tokens.
         tokenizer: Turns tokens into text.
         mask: Which tokens it may draw; it ends when the mask is complete.
+
+    Attributes:
+        sampler: Says how the next token is drawn.
     """
 
     params: SamplingParams
@@ -41,52 +42,21 @@ class Sequence:
     eos_token_ids: Collection[int]
     tokenizer: Tokenizer
     mask: TokenMask | None = None
+    sampler: TokenSampler = field(init=False)
     finish_reason: FinishReason | None = field(default=None, init=False)
     num_tokens: int = field(default=0, init=False)
     last_token_id: int = field(default=-1, init=False)
     _end_ids: frozenset[int] = field(init=False)
-    _sampler: TokenSampler = field(init=False)
     _text: GrowingText = field(init=False)
 
     def __post_init__(self) -> None:
         self._end_ids = frozenset(self.eos_token_ids) | frozenset(self.params.stop_token_ids)
-        self._sampler = TokenSampler(self.params, self.choice_index, self._end_ids, self.mask)
+        self.sampler = TokenSampler(self.params, self.choice_index, self._end_ids, self.mask)
         self._text = GrowingText(self.tokenizer, self.params.stop)
 
-    @property
-    def is_greedy(self) -> bool:
-        """Whether the next token is the likeliest one, and nothing more is asked of it."""
-        return self._sampler.is_greedy
-
-    def numbers(self, vocab_size: int) -> Numbers | None:
-        """The random numbers of the next draw, (V,); none if it is greedy."""
-        return self._sampler.numbers(vocab_size)
-
-    def shaped(self, logits: Tensor) -> Tensor:
-        """The logits (V,) as its parameters and its mask shape them, for the next draw."""
-        return self._sampler.shaped(logits)
-
-    def advance(self, logits: Tensor) -> TokenDelta:
-        """Draw the next token by itself and say what became certain by it.
-
-        Args:
-            logits: float32, shape (V,), after the tokens so far.
-        """
-        return self._take(self._sampler.draw(logits))
-
-    def take(self, token_id: int, logits: Tensor) -> TokenDelta:
-        """Take the token that was drawn and say what became certain by it.
-
-        Args:
-            token_id: The next one.
-            logits: As for ``advance``.
-        """
-        is_plain = self.is_greedy
-        return self._take(
-            DrawnToken(token_id) if is_plain else self._sampler.take(token_id, logits)
-        )
-
-    def _take(self, drawn: DrawnToken) -> TokenDelta:
+    def take(self, drawn: DrawnToken) -> TokenDelta:
+        """Take the token that its sampler drew and say what became certain by it."""
+        self.sampler.take(drawn.token_id)
         self.last_token_id = drawn.token_id
         self.num_tokens += 1
         return self._delta(self._piece(drawn))

@@ -22,7 +22,6 @@ from contracts.generation import SamplingParams
 LEAST_TEMPERATURE = 1e-6  # below it, dividing by it would leave float32
 LARGEST_LOGIT = 1e30  # a tiny repetition penalty makes infinities
 LEAST_NUMBER = 1e-30  # numbers may be 0
-NUM_LIKELIEST = 256  # that are sorted first; more only where they are not enough
 
 Numbers = npt.NDArray[np.float32]
 
@@ -38,14 +37,16 @@ def choose(
         numbers: Exponentially distributed ones of each row, float32, shape (V,), on the CPU; not
             looked at where it is greedy.
     """
-    token_ids = logits.argmax(dim=-1)
     rows = [index for index, one in enumerate(params) if one.temperature > 0]
-    if rows:
-        some = logits if len(rows) == len(params) else logits[rows]
-        asked = [params[row] for row in rows]
-        drawn = [own for row in rows if (own := numbers[row]) is not None]
-        token_ids[rows] = _draw(some, asked, torch.from_numpy(np.stack(drawn)))
-    found: list[int] = token_ids.tolist()
+    drawn = [own for row in rows if (own := numbers[row]) is not None]
+    if len(rows) == len(params):
+        chosen = _draw(logits, params, torch.from_numpy(np.stack(drawn)))
+    else:
+        chosen = logits.argmax(dim=-1)
+        if rows:
+            asked = [params[row] for row in rows]
+            chosen[rows] = _draw(logits[rows], asked, torch.from_numpy(np.stack(drawn)))
+    found: list[int] = chosen.tolist()
     return found
 
 
@@ -55,31 +56,44 @@ def _draw(logits: Tensor, params: Sequence[SamplingParams], numbers: Tensor) -> 
     if any(one.min_p > 0 for one in params):
         floors = _column([one.min_p for one in params], logits) * probs.amax(dim=-1, keepdim=True)
         probs = probs.where(probs >= floors, 0)
-    if any(one.top_k > 0 or one.top_p < 1 for one in params):
-        probs = probs.where(probs >= _least_kept(probs, params), 0)
-    return (probs / numbers.to(logits.device).clamp_(min=LEAST_NUMBER)).argmax(dim=-1)
+    _keep_likeliest(probs, params)
+    speeds = probs / numbers.to(logits.device).clamp_(min=LEAST_NUMBER)
+    winners = speeds.argmax(dim=-1)
+    if any(one.top_p < 1 for one in params):
+        _run_again(winners, speeds, probs, params)
+    return winners
 
 
-def _least_kept(probs: Tensor, params: Sequence[SamplingParams]) -> Tensor:
-    """The probability of the least likely token that top_k and top_p leave in; (B, 1)."""
+def _keep_likeliest(probs: Tensor, params: Sequence[SamplingParams]) -> None:
+    """Leave in what ``top_k`` does, in place."""
     vocab_size = probs.shape[-1]
-    most = _column([one.top_k or vocab_size for one in params], probs)
+    rows = [row for row, one in enumerate(params) if 0 < one.top_k < vocab_size]
+    if rows:
+        most = torch.tensor([params[row].top_k for row in rows], device=probs.device)[:, None]
+        some = probs[rows]
+        likeliest = some.topk(int(max(params[row].top_k for row in rows)), dim=-1).values
+        probs[rows] = some.where(some >= likeliest.gather(1, most - 1), 0)
+
+
+def _run_again(
+    winners: Tensor, speeds: Tensor, probs: Tensor, params: Sequence[SamplingParams]
+) -> None:
+    """Replace winners that ``top_p`` leaves out by the fastest that it leaves in.
+
+    It leaves a token out when those that are likelier have the share together. Then those that are
+    less likely are out as well, so each time round all of them go: nothing has to be sorted.
+    """
+    rows = torch.arange(len(probs), device=probs.device)
     shares = _column([one.top_p for one in params], probs)
-    width = min(vocab_size, max(NUM_LIKELIEST, *(one.top_k for one in params)))
-    while True:
-        likeliest = probs.topk(width, dim=-1).values  # (B, width), falling
-        is_among = torch.arange(width, device=probs.device) < most
-        likeliest = likeliest.where(is_among, 0)
-        total = torch.where(most < vocab_size, likeliest.sum(-1, True), probs.sum(-1, True))
-        ahead = likeliest.cumsum(dim=-1) - likeliest  # mass of the likelier ones
-        is_kept = is_among & ((ahead < shares * total) | (shares >= 1))
-        reaches_on = is_kept[:, -1:] & (most > width) & (shares < 1)
-        if width == vocab_size or not bool(reaches_on.any()):
-            break
-        width = min(vocab_size, 16 * width)
-    last = is_kept.sum(dim=-1, keepdim=True) - 1
-    keeps_all = (shares >= 1) & (most >= vocab_size)
-    return likeliest.gather(1, last.clamp_(min=0)).masked_fill(keeps_all, 0)
+    wanted = torch.where(shares < 1, shares * probs.sum(dim=-1, keepdim=True), torch.inf)
+    while len(rows):
+        is_likelier = probs > probs.gather(1, winners[rows, None])
+        ahead = probs.where(is_likelier, 0).sum(dim=-1, keepdim=True)
+        is_out = (ahead >= wanted) & (ahead > 0)
+        out = is_out[:, 0].nonzero()[:, 0]
+        rows, probs, wanted = rows[out], probs[out], wanted[out]
+        speeds = speeds[out].where(is_likelier[out], 0)
+        winners[rows] = speeds.argmax(dim=-1)
 
 
 def _column(values: Sequence[float], like: Tensor) -> Tensor:

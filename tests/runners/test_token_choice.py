@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from contracts.generation import SamplingParams
-from runners.token_choice import NUM_LIKELIEST, Numbers, choose
+from runners.token_choice import Numbers, choose
 
 
 def some_params(random: Random) -> SamplingParams:
@@ -51,7 +51,7 @@ def test_a_row_in_a_batch_is_the_row_alone(vocab_size: int) -> None:
 @pytest.mark.parametrize("seed", range(30))
 def test_all_tokens_that_are_left_in_are_drawn_and_no_others(seed: int) -> None:
     random, generator = Random(seed), torch.Generator().manual_seed(seed)
-    logits = torch.randn(1, random.choice([5, 20, 3 * NUM_LIKELIEST]), generator=generator)
+    logits = torch.randn(1, random.choice([5, 20, 700]), generator=generator)
     params, num = some_params(random), 2000
     is_greedy = params.temperature == 0
     expected = [int(logits.argmax())] if is_greedy else possible(logits[0], params)
@@ -71,13 +71,13 @@ def test_rounding_moves_no_draw_among_many_alike() -> None:
     assert sum(one != other for one, other in pairs) <= 1
 
 
-def test_a_wide_nucleus_is_found_behind_the_likeliest() -> None:
-    vocab_size = 40 * NUM_LIKELIEST
+def test_a_wide_nucleus_is_found() -> None:
+    vocab_size = 10_000
     logits = torch.arange(vocab_size)[None] * 1e-6
     params = SamplingParams(temperature=1, top_p=0.5)
     found = choose(logits.expand(200, -1), [params] * 200, some_numbers(4, 200, vocab_size))
-    assert 19.9 * NUM_LIKELIEST <= min(found) <= 21 * NUM_LIKELIEST
-    assert max(found) >= 39 * NUM_LIKELIEST
+    assert 4950 <= min(found) <= 5400
+    assert max(found) >= 9800
 
 
 @pytest.mark.parametrize("number", [0.0, 1e-38, 1.0, 100.0])

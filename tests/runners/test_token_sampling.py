@@ -7,8 +7,9 @@ from tokenizers.decoders import Fuse
 from tokenizers.models import WordLevel
 
 from contracts.generation import SamplingParams
+from runners.drawing import draw
 from runners.sequence import Sequence
-from runners.token_sampling import TokenSampler
+from runners.token_sampling import DrawnToken, TokenSampler
 
 LOGITS = torch.tensor([1.0, 3.0, 2.0, -1.0, 0.0])
 END = frozenset({1})
@@ -18,8 +19,15 @@ def sampler(choice_index: int = 0, **params: Any) -> TokenSampler:  # noqa: ANN4
     return TokenSampler(SamplingParams(**params), choice_index, END)
 
 
+def drawn_from(one: TokenSampler, logits: torch.Tensor = LOGITS) -> DrawnToken:
+    (drawn,) = draw([one], logits[None])
+    assert isinstance(drawn, DrawnToken)
+    one.take(drawn.token_id)
+    return drawn
+
+
 def draws(one: TokenSampler, num: int = 200, logits: torch.Tensor = LOGITS) -> list[int]:
-    return [one.draw(logits).token_id for _ in range(num)]
+    return [drawn_from(one, logits).token_id for _ in range(num)]
 
 
 class Countdown:
@@ -53,7 +61,7 @@ def test_only_what_the_mask_allows_is_drawn(temperature: float, min_tokens: int)
 
 def test_log_probabilities_are_those_without_the_mask() -> None:
     params = SamplingParams(logprobs=True, top_logprobs=2)
-    drawn = TokenSampler(params, 0, END, Countdown(3)).draw(LOGITS)
+    drawn = drawn_from(TokenSampler(params, 0, END, Countdown(3)))
     assert drawn.logprob == pytest.approx(LOGITS.log_softmax(0)[3].item())
     assert [token_id for token_id, _ in drawn.top] == [1, 2]
 
@@ -62,7 +70,11 @@ def test_a_sequence_ends_with_its_mask_and_before_its_bound() -> None:
     tokenizer = Tokenizer(WordLevel({"a": 0, "b": 3, "<end>": 1}, unk_token="a"))
     tokenizer.decoder = Fuse()
     sequence = Sequence(SamplingParams(min_tokens=9), 0, 2, END, tokenizer, Countdown(3, 0))
-    deltas = [sequence.advance(LOGITS), sequence.advance(LOGITS)]
+    deltas = []
+    for _ in range(2):
+        (drawn,) = draw([sequence.sampler], LOGITS[None])
+        assert isinstance(drawn, DrawnToken)
+        deltas.append(sequence.take(drawn))
     assert "".join(delta.text for delta in deltas) == "ba"
     assert deltas[-1].finish_reason == "stop"
 
@@ -141,7 +153,7 @@ def test_end_tokens_wait_for_min_tokens() -> None:
 
 def test_logprobs_are_of_the_raw_distribution() -> None:
     one = sampler(logprobs=True, top_logprobs=2, logit_bias={0: 100.0}, temperature=0.1)
-    drawn = one.draw(LOGITS)
+    drawn = drawn_from(one)
     expected = LOGITS.log_softmax(0)
     assert drawn.token_id == 0
     assert drawn.logprob == pytest.approx(float(expected[0]))

@@ -1,0 +1,111 @@
+"""What penalties, bias, masks and the ban on early ends make of logits before a token is chosen.
+
+For all rows at once; only masks are asked row by row. Letters: ``B`` rows, ``V`` vocabulary, ``N``
+tokens of some rows.
+"""
+
+from collections.abc import Iterable, Sequence
+from functools import partial
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from contracts.errors import ServiceError
+from runners.attempts import attempted
+from runners.token_masks import TokenMask
+from runners.token_sampling import TokenSampler
+
+Row = tuple[int, TokenSampler]
+
+
+def shaped(
+    logits: Tensor, samplers: Sequence[TokenSampler]
+) -> tuple[Tensor, dict[int, ServiceError]]:
+    """The logits that tokens are chosen by.
+
+    Args:
+        logits: float32, shape (B, V), of the model, not modified.
+        samplers: Of the rows.
+
+    Returns:
+        float32, shape (B, V), the same tensor where nothing shapes it; and why rows have none.
+    """
+    rows = [row for row in enumerate(samplers) if row[1].is_shaping]
+    if not rows:
+        return logits, {}
+    logits = logits.clone(memory_format=torch.contiguous_format)
+    flat, vocab_size = logits.view(-1), logits.shape[-1]
+    _penalise(flat, [row for row in rows if row[1].counts], vocab_size)
+    _add_bias(flat, [row for row in rows if row[1].params.logit_bias], vocab_size)
+    failures = _apply_masks(logits, rows)
+    _ban_ends(flat, [row for row in rows if row[1].bans_end and not row[1].mask], vocab_size)
+    return logits, failures
+
+
+def _penalise(flat: Tensor, rows: Sequence[Row], vocab_size: int) -> None:
+    """Lower used tokens in place.
+
+    Source: the formulas of the OpenAI reference (frequency, presence) and of CTRL, section 4.1
+    (repetition: negative logits are multiplied).
+    """
+    if not rows:
+        return
+    counts, params = [one.counts for _, one in rows], [one.params for _, one in rows]
+    at = _places(flat, rows, counts, vocab_size)
+    uses = np.concatenate([np.fromiter(one.values(), np.float32, len(one)) for one in counts])
+    frequency = np.array([one.frequency_penalty for one in params], np.float32)
+    presence = np.array([one.presence_penalty for one in params], np.float32)
+    repetition = np.array([one.repetition_penalty for one in params], np.float32)
+    lengths = list(map(len, counts))
+    falls = uses * np.repeat(frequency, lengths) + np.repeat(presence, lengths)
+    factors = torch.from_numpy(np.repeat(repetition, lengths)).to(flat.device)
+    used = flat[at]
+    used = torch.where(used > 0, used / factors, used * factors)
+    flat[at] = used - torch.from_numpy(falls).to(flat.device)
+
+
+def _add_bias(flat: Tensor, rows: Sequence[Row], vocab_size: int) -> None:
+    if rows:
+        biases = [one.params.logit_bias for _, one in rows]
+        at = _places(flat, rows, biases, vocab_size)
+        flat[at] += torch.tensor([value for one in biases for value in one.values()]).to(flat)
+
+
+def _apply_masks(logits: Tensor, rows: Sequence[Row]) -> dict[int, ServiceError]:
+    failures = {}
+    for row, sampler in rows:
+        if sampler.mask is not None:
+            allowed = attempted(partial(_allowed, logits[row], sampler, sampler.mask))
+            if isinstance(allowed, ServiceError):
+                failures[row] = allowed
+            else:
+                logits[row] = allowed
+    return failures
+
+
+def _allowed(logits: Tensor, sampler: TokenSampler, mask: TokenMask) -> Tensor:
+    """The logits (V,) that a mask lets through; end tokens, too, where it lets nothing else."""
+    allowed = mask.apply(logits)
+    if not sampler.bans_end:
+        return allowed
+    end_ids = torch.tensor(list(sampler.end_token_ids), device=logits.device)
+    others = allowed.index_fill(0, end_ids, -torch.inf)
+    return allowed if bool(others.isneginf().all()) else others
+
+
+def _ban_ends(flat: Tensor, rows: Sequence[Row], vocab_size: int) -> None:
+    if rows:
+        flat[_places(flat, rows, [one.end_token_ids for _, one in rows], vocab_size)] = -torch.inf
+
+
+def _places(
+    flat: Tensor, rows: Iterable[Row], token_ids: Iterable[Iterable[int]], vocab_size: int
+) -> Tensor:
+    """Where tokens of rows are among all logits, (B * V,); int64, shape (N,)."""
+    found: list[npt.NDArray[np.int64]] = [
+        np.fromiter(ids, np.int64) + row * vocab_size
+        for (row, _), ids in zip(rows, token_ids, strict=True)
+    ]
+    return torch.from_numpy(np.concatenate(found)).to(flat.device)
