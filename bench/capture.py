@@ -20,6 +20,7 @@ from pathlib import Path
 from bench.capture_ways import WAYS
 from contracts.settings import Settings
 from contracts.streams import StreamConfig, StreamState
+from demo.leash import leashed
 from live.streams.opening import open_streams
 from media.addresses import AddressRules
 from media.web_client import GuardedWebClient
@@ -32,7 +33,7 @@ DOWN_S = 3.0
 def camera(port: int = 0) -> Iterator[str]:
     """The URL of a running camera, which is killed afterwards."""
     command = [sys.executable, "-m", "bench.capture_camera", str(port)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(leashed(command), stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         try:
             yield process.stdout.readline().strip()

@@ -14,6 +14,8 @@ from pathlib import Path
 import psutil
 import requests
 
+from demo.leash import leashed
+
 ROOT = Path(__file__).resolve().parent.parent
 START_S = 120
 ANSWER_S = 120
@@ -187,7 +189,7 @@ def _begun(
 ) -> Iterator[Service]:
     with log.open("wb") as out:
         process = subprocess.Popen(
-            command,
+            leashed(command),
             cwd=directory,
             env={**os.environ, **variables},  # noqa: TID251 - handed on as it is
             stdout=out,

@@ -15,6 +15,7 @@ import psutil
 import requests
 
 from bench.alerts.truth import Span
+from demo.leash import leashed
 from demo.nouns import with_article
 from demo.scenes import COLOURS, KINDS
 
@@ -79,7 +80,7 @@ def demo_camera(seed: int) -> Iterator[Camera]:
     """The camera while the block lasts."""
     options = ["--seed", str(seed), "--port", "0", "--size", SIZE, "--fps", FPS]
     command = [sys.executable, "-m", "demo.camera", *options]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(leashed(command), stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         camera = Camera(json.loads(process.stdout.readline())["url"])
         listener = threading.Thread(target=_listen, args=(process.stdout, camera))
