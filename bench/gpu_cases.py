@@ -10,6 +10,7 @@ from typing import Literal
 import torch
 
 from bench.gpu_device import memory_of, seconds_of
+from bench.gpu_graphs import measure_graphs, recording_of
 from bench.gpu_rows import Loaded, Problem, Row, Timing
 from bench.gpu_subject import Subject, reason_of, served
 from bench.gpu_ways import FIRST_TOKEN, STEPS
@@ -32,13 +33,14 @@ class Variant:
         """Its parts with slashes between them."""
         return f"{self.model}/{self.weights}/{self.attention}"
 
-    def options(self, device: torch.device) -> LoadOptions:
-        """How it is loaded."""
+    def options(self, device: torch.device, graph_rows: int = 0) -> LoadOptions:
+        """How it is loaded, with CUDA graphs for so many rows."""
         return LoadOptions(
             quantization="none" if self.weights == "bf16" else self.weights,
             attention=self.attention,
             device=str(device),
             dtype=torch.bfloat16,
+            graph_rows=graph_rows,
         )
 
 
@@ -51,22 +53,35 @@ class Extent:
         batches: Sequences that take steps together.
         num_tokens: Of an answer whose steps are timed.
         num_runs: Of each case, after one that is not counted.
+        graph_batches: Sequences that take steps together, with CUDA graphs and without.
+        graph_context: Tokens of each.
     """
 
     frames: Sequence[int]
     batches: Sequence[int]
     num_tokens: int
     num_runs: int
+    graph_batches: Sequence[int]
+    graph_context: int
 
 
-FULL = Extent(frames=(8, 16, 32, 64), batches=(1, 8, 32), num_tokens=33, num_runs=3)
-TINY = Extent(frames=(1, 2), batches=(1, 2), num_tokens=3, num_runs=2)
+FULL = Extent(
+    frames=(8, 16, 32, 64),
+    batches=(1, 8, 32),
+    num_tokens=33,
+    num_runs=3,
+    graph_batches=(1, 4, 16, 64),
+    graph_context=256,
+)
+TINY = Extent(
+    frames=(1, 2), batches=(1, 2), num_tokens=3, num_runs=2, graph_batches=(1, 3), graph_context=8
+)
 
 
 def measure(variant: Variant, path: str, device: torch.device, extent: Extent) -> Iterator[Row]:
     """Load a checkpoint and time it, the most telling cases first."""
     models: list[VisionLanguageModel] = []
-    options = variant.options(device)
+    options = variant.options(device, max(extent.graph_batches))
     try:
         with memory_of(device) as memory:
             load_s = seconds_of(device, lambda: models.append(load_checkpoint(path, options)))
@@ -86,6 +101,7 @@ def measure(variant: Variant, path: str, device: torch.device, extent: Extent) -
         )
         cases = Cases(variant.name, subject, extent)
         yield from cases.steps(extent.batches[0])
+        yield from cases.graphs()
         for num_frames in extent.frames:
             yield from cases.first_token(num_frames)
         for batch_size in extent.batches[1:]:
@@ -118,6 +134,13 @@ class Cases:
         for way, run in STEPS.items():
             steps = partial(run, self.subject, num_frames, batch_size, num_new)
             yield self._timed(replace(case, way=way), steps)
+
+    def graphs(self) -> Iterator[Row]:
+        """What CUDA graphs make of decode steps."""
+        batches, model = self.extent.graph_batches, self.subject.model
+        recording = recording_of(model, max(batches))
+        context, num_steps = self.extent.graph_context, self.extent.num_tokens
+        return measure_graphs(self.name, model, recording, batches, context, num_steps)
 
     def _num_prompt_tokens(self, num_frames: int) -> int:
         return self.subject.model.plan(self.subject.ask(num_frames)).tokens.total

@@ -58,6 +58,50 @@ class Timing:
 
 
 @dataclass(frozen=True, slots=True)
+class GraphTrial:
+    """One size of a variant's CUDA graphs, as it was tried while the weights were loaded.
+
+    Attributes:
+        name: The variant's.
+        size: Rows that were recorded.
+        num_rows: Rows that took the steps.
+        eager_s: Seconds of a step without graphs; attention is left out of both.
+        graph_s: Likewise with them.
+        error: How far the outputs are apart, by their length.
+        is_used: Whether steps of such batches are replayed.
+    """
+
+    name: str
+    size: int
+    num_rows: int
+    eager_s: float
+    graph_s: float
+    error: float
+    is_used: bool
+
+
+@dataclass(frozen=True, slots=True)
+class GraphSteps:
+    """Whole decode steps with CUDA graphs and without.
+
+    Attributes:
+        name: The variant's.
+        batch_size: Rows.
+        context: Tokens of each when the first step is taken.
+        eager_s: Seconds of a step without graphs, the median; ``None`` where there is a problem.
+        graph_s: Likewise with them.
+        problem: Why there are no medians.
+    """
+
+    name: str
+    batch_size: int
+    context: int
+    eager_s: float | None = None
+    graph_s: float | None = None
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Problem:
     """Why a variant, or the rest of it, was not measured."""
 
@@ -65,7 +109,7 @@ class Problem:
     reason: str
 
 
-Row = Loaded | Timing | Problem
+Row = Loaded | Timing | GraphTrial | GraphSteps | Problem
 
 
 def to_line(row: Row) -> str:
@@ -79,7 +123,7 @@ def from_line(line: str) -> Row | None:
         content = json.loads(line)
     except ValueError:
         return None
-    for kind in (Loaded, Timing, Problem):
+    for kind in (Loaded, Timing, GraphTrial, GraphSteps, Problem):
         if isinstance(content, dict) and kind.__name__ in content:
             return kind(**content[kind.__name__])
     return None

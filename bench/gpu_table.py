@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 
-from bench.gpu_rows import Loaded, Measure, Problem, Row, Timing
+from bench.gpu_rows import GraphSteps, GraphTrial, Loaded, Measure, Problem, Row, Timing
 
 GIB = 2**30
 
@@ -30,12 +30,16 @@ class Report:
         """The whole document."""
         loaded = [row for row in self.rows if isinstance(row, Loaded)]
         timings = [row for row in self.rows if isinstance(row, Timing)]
+        trials = [row for row in self.rows if isinstance(row, GraphTrial)]
+        steps = [row for row in self.rows if isinstance(row, GraphSteps)]
         problems = [row for row in self.rows if isinstance(row, Problem)]
         sections = [
             self._head(),
             _section(LOADING, map(_loaded_cells, loaded)),
             _section(FIRST_TOKEN, self._case_cells(timings, "first token", self._first_cells)),
             _section(STEPS, self._case_cells(timings, "steps", self._step_cells)),
+            _section(GRAPH_STEPS, map(_graph_cells, steps)),
+            _section(GRAPH_TRIALS, map(_trial_cells, trials)),
             _section(PROBLEMS, ((_code(row.name), _cell(row.reason)) for row in problems)),
         ]
         return "\n\n".join(section for section in sections if section) + "\n"
@@ -163,6 +167,17 @@ STEPS = Heading(
     "and values of a token (the table above has both). Activations, and what 4-bit kernels unpack "
     "for themselves, are left out.",
 )
+GRAPH_STEPS = Heading(
+    "Decode steps as CUDA graphs",
+    ("variant", "batch", "context", "without ms", "with ms", "without / with"),
+    "The model's own steps, attention and head included, on the engine's rows, both ways by turns.",
+)
+GRAPH_TRIALS = Heading(
+    "CUDA graphs, as they were tried at start",
+    ("variant", "recorded rows", "rows", "without ms", "with ms", "apart", "used"),
+    "Each size with the fewest rows that it is for, attention left out. Apart: the distance of the "
+    "outputs of both ways, by their length.",
+)
 PROBLEMS = Heading("Not measured", ("variant", "why"))
 
 
@@ -184,6 +199,27 @@ def _loaded_cells(row: Loaded) -> tuple[str, ...]:
         _gib(row.peak_bytes),
         f"{row.step_bytes / GIB:.2f}",
         f"{row.kv_bytes / 2**10:g}",
+    )
+
+
+def _graph_cells(row: GraphSteps) -> tuple[str, ...]:
+    told = [
+        _cell(row.problem) if seconds is None else _number(seconds * 1e3)
+        for seconds in (row.eager_s, row.graph_s)
+    ]
+    ratio = _ratio(row.eager_s, row.graph_s)
+    return (_code(row.name), str(row.batch_size), _thousands(row.context), *told, ratio)
+
+
+def _trial_cells(row: GraphTrial) -> tuple[str, ...]:
+    return (
+        _code(row.name),
+        str(row.size),
+        str(row.num_rows),
+        _number(row.eager_s * 1e3),
+        _number(row.graph_s * 1e3),
+        f"{row.error:.2g}",
+        "yes" if row.is_used else "no",
     )
 
 

@@ -1,71 +1,24 @@
 """Whether CUDA graphs are trusted with a model's decode steps: each size is tried on the machine.
 
-A model is recorded when it is loaded, before memory is shared out. Every size takes steps of
-made-up rows beside ``LeanLayers``; it is kept where its outputs are the same within rounding and
-come sooner. One that is wrong is enough to trust none. Whatever goes wrong, steps are computed as
-without graphs, and the log says so. Letters: ``B`` rows, ``H`` heads, ``W`` width of a head.
+A model is recorded when it is loaded, before memory is shared out. A size is kept where its outputs
+are those of ``LeanLayers`` within rounding and come sooner; one that is wrong is enough to trust
+none. Whatever goes wrong, steps are computed as without graphs, and the log says so.
 """
 
 import logging
-import statistics
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
-from itertools import pairwise
 
 import torch
-from torch import Tensor
 
 from llava_custom.cuda_recorder import CudaRecorder
 from llava_custom.device_memory import release, unclaimed_bytes
 from llava_custom.lean_layers import LeanLayers
 from llava_custom.load_report import human_size
 from llava_custom.step_graphs import Recorder, StepGraphs
+from llava_custom.step_trials import Timer, Trial, seconds_of, try_all
 
 logger = logging.getLogger(__name__)
-
-NUM_TIMED = 5  # steps, after one that is not timed
-LEAST_TOLERANCE = 1e-4  # of float32, whose sums other kernels may add up in another order
-FAR = 1000  # made-up rows stand before it
-
-Timer = Callable[[torch.device, Callable[[], object]], float]
-
-
-@dataclass(frozen=True, slots=True)
-class Trial:
-    """One size against the layers without graphs, with the fewest rows that it is for.
-
-    Attributes:
-        size: Rows that were recorded.
-        num_rows: Rows that took the steps.
-        eager_s: Seconds of a step without graphs, attention left out; the median.
-        graph_s: Likewise with them.
-        error: How far their outputs are apart, by the length of the former.
-        tolerance: How far they may be.
-    """
-
-    size: int
-    num_rows: int
-    eager_s: float
-    graph_s: float
-    error: float
-    tolerance: float
-
-    @property
-    def is_right(self) -> bool:
-        """Whether the outputs are the same within rounding; not where they are no numbers."""
-        return self.error <= self.tolerance
-
-    @property
-    def pays(self) -> bool:
-        """Whether it comes sooner."""
-        return self.graph_s < self.eager_s
-
-    def __str__(self) -> str:
-        """In the log's words."""
-        rows = f"{self.num_rows} row{'s' if self.num_rows > 1 else ''}"
-        return f"{rows} {self.graph_s * 1e3:.2f} ms instead of {self.eager_s * 1e3:.2f}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,88 +131,6 @@ def problem_of(trials: Sequence[Trial]) -> str:
     if not any(trial.pays for trial in trials):
         return f"they are no faster here: {'; '.join(map(str, trials))}"
     return ""
-
-
-@torch.inference_mode()
-def try_all(graphs: StepGraphs, device: torch.device, timer: Timer) -> list[Trial]:
-    """Each size against the layers, with one row more than the next smaller size is for."""
-    return [
-        _try_size(graphs, size, smaller + 1, device, timer)
-        for smaller, size in pairwise((0, *graphs.sizes))
-    ]
-
-
-class OwnToken:
-    """A step of rows that hold nothing: each sees its own token and a made-up one.
-
-    What it sees depends on every number of query, key and value, and on where the token stands.
-    """
-
-    def update(self, keys: Tensor, values: Tensor, layer_idx: int) -> tuple["OwnKeyValue", None]:
-        """Take a layer's keys and values, (B, heads, 1, W)."""
-        return OwnKeyValue(keys, values), None
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class OwnKeyValue:
-    """The token's own; the made-up one has ones as its key, and the token's key as its value."""
-
-    key: Tensor
-    value: Tensor
-
-    def attend(self, query: Tensor, scaling: float | None) -> Tensor:
-        """(B, H, 1, W) -> (B, 1, H, W)."""
-        num_rows, num_heads, _, width = query.shape
-        shared = query.reshape(num_rows, self.key.shape[1], -1, width)
-        scores = (shared * (self.key - 1)).sum(-1, keepdim=True) * (scaling or 1)
-        seen = torch.lerp(self.key, self.value, scores.sigmoid())
-        return seen.reshape(num_rows, 1, num_heads, width)
-
-
-def _try_size(
-    graphs: StepGraphs, size: int, num_rows: int, device: torch.device, timer: Timer
-) -> Trial:
-    layers, step = graphs.layers, OwnToken()
-    numbers = torch.Generator().manual_seed(size)
-    outputs = []
-    for _ in range(2):  # the second time, what the first left behind would show
-        token_ids = torch.randint(layers.num_embeddings, (num_rows,), generator=numbers)
-        positions = torch.randint(FAR, (num_rows,), generator=numbers)
-        rows = (token_ids.to(device), positions.to(device))
-        outputs.append((graphs(*rows, step), layers(*rows, step)))
-    ours, usual = (torch.cat(one) for one in zip(*outputs, strict=True))
-    return Trial(
-        size=size,
-        num_rows=num_rows,
-        eager_s=_median_s(partial(layers, *rows, step), device, timer),
-        graph_s=_median_s(partial(graphs, *rows, step), device, timer),
-        error=_apart(ours.float(), usual.float()),
-        tolerance=max(LEAST_TOLERANCE, 8 * torch.finfo(usual.dtype).eps),
-    )
-
-
-def _apart(ours: Tensor, usual: Tensor) -> float:
-    """The distance of the rows (B, D) that are farthest apart, by the length of the usual one."""
-    return float(((ours - usual).norm(dim=1) / usual.norm(dim=1)).max())
-
-
-def _median_s(step: Callable[[], object], device: torch.device, timer: Timer) -> float:
-    timer(device, step)
-    return statistics.median(timer(device, step) for _ in range(NUM_TIMED))
-
-
-def seconds_of(device: torch.device, work: Callable[[], object]) -> float:
-    """Seconds of some work with everything that it queued, on the host's clock."""
-    _synchronize(device)
-    began_s = time.perf_counter()
-    work()
-    _synchronize(device)
-    return time.perf_counter() - began_s
-
-
-def _synchronize(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
 
 
 def _first_line(exc: Exception) -> str:

@@ -11,8 +11,18 @@ from torch import Tensor, nn
 from bench.gpu import TINY_SIZE, VARIANTS, main
 from bench.gpu_cases import TINY, Cases, Variant, measure
 from bench.gpu_device import Stopwatch, open_device
+from bench.gpu_graphs import measure_graphs, recording_of
 from bench.gpu_llava_video import CONTROL, LLAVA_TINY, LLAVA_VIDEO_7B, llava_shapes, write_llava
-from bench.gpu_rows import Loaded, Problem, Row, Timing, from_line, to_line
+from bench.gpu_rows import (
+    GraphSteps,
+    GraphTrial,
+    Loaded,
+    Problem,
+    Row,
+    Timing,
+    from_line,
+    to_line,
+)
 from bench.gpu_subject import served
 from bench.gpu_table import Report
 from bench.gpu_vila import VILA_3B, VILA_TINY, llm_shapes, vision_shapes
@@ -20,6 +30,8 @@ from bench.gpu_ways import FIRST_TOKEN, STEPS, embedded
 from bench.gpu_weights import Shapes, byte_tokenizer, write_weights
 from llava_custom import LoadOptions, VisionLanguageModel, load_checkpoint
 from llava_custom.checkpoint import read_shapes
+from llava_custom.step_graphs import sizes_up_to
+from llava_custom.step_proof import Recording
 
 CPU = torch.device("cpu")
 BF16 = Variant("llava-video", "bf16", "sdpa")
@@ -110,7 +122,8 @@ def test_the_dry_run_writes_a_table(tmp_path: Path) -> None:
     main(["--tiny", "--out", str(table), "--only", *names])
     text = table.read_text()
     assert f"torch {torch.__version__}" in text
-    assert text.count("\n| `llava-video/bf16/sdpa` |") == 1 + len(TINY.frames) + len(TINY.batches)
+    cases = (*TINY.frames, *TINY.batches, *TINY.graph_batches, *sizes_up_to(3))
+    assert text.count("\n| `llava-video/bf16/sdpa` |") == 1 + len(cases)
     assert "flash_attn is not installed" in text
     assert "Error" not in text
     assert [file.name for file in table.parent.iterdir()] == ["gpu.md"]
@@ -134,6 +147,13 @@ def test_every_case_is_timed_every_way(paths: dict[str, Path], name: str) -> Non
         *(("steps", size, way) for size in TINY.batches for way in STEPS),
     }
     assert [timing.problem for timing in timings if timing.seconds is None] == []
+    steps = [row for row in rows if isinstance(row, GraphSteps)]
+    assert [(row.batch_size, row.problem) for row in steps] == [
+        (size, "") for size in TINY.graph_batches
+    ]
+    trials = [row for row in rows if isinstance(row, GraphTrial)]
+    assert [trial.size for trial in trials] == list(sizes_up_to(max(TINY.graph_batches)))
+    assert all(trial.is_used and trial.error < 1e-2 for trial in trials)
     assert [from_line(to_line(row)) for row in rows] == rows
 
 
@@ -142,11 +162,12 @@ def test_every_case_is_timed_every_way(paths: dict[str, Path], name: str) -> Non
 @pytest.mark.parametrize("model", TINY_SIZE)
 def test_a_gpu_counts_memory_too(paths: dict[str, Path], model: str) -> None:
     variant, device = Variant(model, "bf16", "sdpa"), open_device("cuda")
-    loaded, *timings = measure(variant, str(paths[model]), device, TINY)
+    loaded, *others = measure(variant, str(paths[model]), device, TINY)
+    timings = [row for row in others if isinstance(row, Timing)]
     assert isinstance(loaded, Loaded)
     assert loaded.used_bytes is not None
     assert loaded.used_bytes >= loaded.weight_bytes
-    assert all(isinstance(row, Timing) and row.seconds and row.peak_bytes for row in timings)
+    assert all(row.seconds and row.peak_bytes for row in timings)
 
 
 def test_a_checkpoint_that_does_not_load_is_a_row(tmp_path: Path) -> None:
@@ -167,6 +188,21 @@ def test_a_clip_beyond_the_context_is_a_row(model: VisionLanguageModel) -> None:
     with served(model) as subject:
         problems = {timing.problem for timing in Cases("x", subject, TINY).first_token(2)}
     assert problems == {"the model takes 290 tokens"}
+
+
+def test_graphs_that_are_not_used_are_rows_that_say_why(model: VisionLanguageModel) -> None:
+    recording = recording_of(model, 4)
+    assert recording.graphs is not None
+    recording.graphs.keep([4])
+    rows = list(measure_graphs("x", model, recording, (1, 3), context=8, num_steps=2))
+    trials = [row for row in rows if isinstance(row, GraphTrial)]
+    assert [trial.is_used for trial in trials] == [False, False, True]
+    one, three = (row for row in rows if isinstance(row, GraphSteps))
+    assert (one.problem, one.graph_s) == ("not used: no faster in the trial", None)
+    assert three.graph_s
+    none = Recording(None, problem="int8 waits")
+    refused = list(measure_graphs("x", model, none, (1, 3), context=8, num_steps=2))
+    assert refused == [Problem("x", "CUDA graphs: int8 waits")]
 
 
 def test_bytes_and_operations_are_those_of_the_network(model: VisionLanguageModel) -> None:
@@ -213,6 +249,17 @@ def test_a_problem_stands_in_its_cell() -> None:
     assert "| `a/b/c` | 8 | 9 | 0.01 | out / of memory | - | - | - | - | - | - |" in table_of(
         problem
     )
+
+
+def test_graphs_are_told_against_steps_without_them() -> None:
+    text = table_of(
+        GraphSteps("a/b/c", 4, 256, 0.008, 0.005),
+        GraphSteps("a/b/c", 16, 256, problem="out | of memory"),
+        GraphTrial("a/b/c", 4, 3, 0.0071, 0.0042, 0.00123, is_used=True),
+    )
+    assert "| `a/b/c` | 4 | 256 | 8 | 5 | 1.60 |" in text
+    assert "| `a/b/c` | 16 | 256 | out / of memory | out / of memory | - |" in text
+    assert "| `a/b/c` | 4 | 3 | 7.1 | 4.2 | 0.0012 | yes |" in text
 
 
 def test_what_a_library_prints_is_no_row() -> None:

@@ -19,7 +19,8 @@ from llava_custom.kv_rows import KvRows
 from llava_custom.language_model import LanguageModel
 from llava_custom.lean_layers import LeanLayers
 from llava_custom.step_graphs import SIZES, Piece, StepGraphs, sizes_up_to, unrecorded
-from llava_custom.step_proof import OwnToken, Recording
+from llava_custom.step_proof import Recording
+from llava_custom.step_trials import OwnToken
 
 SIZE = {
     "vocab_size": 50, "hidden_size": 32, "intermediate_size": 40, "num_hidden_layers": 3,
