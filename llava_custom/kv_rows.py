@@ -15,15 +15,14 @@ from itertools import count
 
 import torch
 from torch import Tensor
-from torch.nn.functional import scaled_dot_product_attention
 from transformers import DynamicCache
 from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
 
 from llava_custom.kv_slab import LayerShape, Row, Slab
+from llava_custom.query_attention import attend
 
 SLAB_TOKENS = 16_384  # that a slab of several rows may hold
 LEAST_CAPACITY = 64
-MASK_MULTIPLE = 16  # CUDA's kernels take masks of such widths without copying them
 
 
 def has_known_layers(kv_cache: DynamicCache) -> bool:
@@ -32,12 +31,12 @@ def has_known_layers(kv_cache: DynamicCache) -> bool:
 
 
 def capacity_for(num_tokens: int) -> int:
-    """The smallest row for so many tokens: powers of two, from 1024 on also half-way between."""
+    """The smallest row for so many tokens: powers of two, and half-way between them."""
     capacity = LEAST_CAPACITY
     while capacity < num_tokens:
         capacity *= 2
     between = capacity // 4 * 3
-    return between if between >= max(num_tokens, 1024) else capacity
+    return between if between >= max(num_tokens, LEAST_CAPACITY) else capacity
 
 
 class KvRows:
@@ -139,7 +138,7 @@ class SlabStep:
         start: Index of the first one in the batch.
         stop: Behind the last one.
         num_seen: Tokens of the longest row, the new one included.
-        mask: Shape (rows, 1, 1, C); ``None`` where all rows are equally long.
+        is_even: Whether all rows are so long.
         lengths: Of the rows, without the new token.
     """
 
@@ -147,7 +146,7 @@ class SlabStep:
     start: int
     stop: int
     num_seen: int
-    mask: Tensor | None
+    is_even: bool
     lengths: Tensor
 
     @classmethod
@@ -158,8 +157,7 @@ class SlabStep:
         slab.mask[torch.arange(num_rows, device=lengths.device), lengths] = 0
         longest = max(row.length for row in slab.rows)
         is_even = all(row.length == longest for row in slab.rows)
-        mask = None if is_even else slab.mask[:num_rows, None, None]
-        return cls(slab, start, start + num_rows, longest + 1, mask, lengths)
+        return cls(slab, start, start + num_rows, longest + 1, is_even, lengths)
 
     def slots(self, num_heads: int, num_slots: int) -> Tensor:
         """Where new tokens go in a layer that keeps so many, over all rows and heads; (R * H,)."""
@@ -230,13 +228,16 @@ class LayerStep:
     def _attend(self, part: SlabStep, query: Tensor, scaling: float | None) -> Tensor:
         num_rows, num_heads, _, width = query.shape
         num_slots = self.shape.num_slots(part.slab.capacity)
-        stop, mask = min(part.num_seen, num_slots), part.mask
-        if mask is not None:
-            stop = min(-(-stop // MASK_MULTIPLE) * MASK_MULTIPLE, num_slots)
-            mask = mask[..., :stop].to(query.device)
-        keys = part.slab.keys[self.layer_index][:num_rows, :, :stop]
-        values = part.slab.values[self.layer_index][:num_rows, :, :stop]
-        # Heads that share keys stand where else several tokens would: no key is copied for them.
-        shared = query.reshape(num_rows, self.shape.num_heads, -1, width).to(keys.dtype)
-        seen = scaled_dot_product_attention(shared, keys, values, attn_mask=mask, scale=scaling)
+        keys = part.slab.keys[self.layer_index][:num_rows]
+        values = part.slab.values[self.layer_index][:num_rows]
+        seen = attend(
+            # Heads that share keys stand where else several tokens would: no key is copied.
+            query.reshape(num_rows, self.shape.num_heads, -1, width).to(keys.dtype),
+            keys,
+            values,
+            part.slab.mask[:num_rows, :num_slots].to(query.device),
+            num_seen=part.num_seen,
+            is_even=part.is_even,
+            scaling=scaling,
+        )
         return seen.reshape(num_rows, 1, num_heads, -1).to(query.dtype)
