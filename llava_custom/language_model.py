@@ -15,6 +15,7 @@ from contracts.errors import RunnerError
 from llava_custom.embedded import Embedded
 from llava_custom.kv_rows import RowStep
 from llava_custom.lean_layers import LeanLayers
+from llava_custom.lean_reading import Stretch, can_read, read
 from llava_custom.memory import kv_bytes_per_token
 from llava_custom.packing import last_indices, masked_attention, pack, packed_masks
 from llava_custom.placement import input_device
@@ -80,7 +81,20 @@ class LanguageModel:
     @torch.inference_mode()
     def prefill(self, embedded: Embedded, kv_cache: DynamicCache) -> Tensor:
         """Read a stretch of a prompt; float32 logits (B, V) of its last position."""
+        if self.reads_together and len(embedded.inputs_embeds) == 1:
+            return self.prefill_together([Stretch(embedded, kv_cache)])
         return self.logits(self.hidden_states(embedded.inputs_embeds, kv_cache)[:, -1])
+
+    @property
+    def reads_together(self) -> bool:
+        """Whether several prompts can be read in one pass."""
+        return can_read(self._lean_layers, self._decoder.config)
+
+    @torch.inference_mode()
+    def prefill_together(self, stretches: Sequence[Stretch]) -> Tensor:
+        """Read stretches of different prompts in one pass; float32 logits (K, V) after each."""
+        assert self._lean_layers is not None
+        return self.logits(read(self._lean_layers, stretches))
 
     @torch.inference_mode()
     def prefill_packed(self, rests: Sequence[Embedded], kv_cache: DynamicCache) -> Tensor:

@@ -67,6 +67,10 @@ class Rotation:
         swapped = heads.roll(heads.shape[-1] // 2, -1)
         return torch.addcmul(heads * self.cosine, swapped, self.sine)
 
+    def __getitem__(self, indices: Tensor) -> Self:
+        """Of some tokens."""
+        return type(self)(self.cosine[indices], self.sine[indices])
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LeanLayer:
@@ -113,10 +117,16 @@ class LeanLayer:
     def project(self, hidden: Tensor, rotation: Rotation) -> tuple[Tensor, Tensor, Tensor]:
         """Queries, keys and values of (B, D); each (B, H, W)."""
         normed = self.before_attention(hidden)
+        return self.queries(normed, rotation), *self.keys_and_values(normed, rotation)
+
+    def queries(self, normed: Tensor, rotation: Rotation) -> Tensor:
+        """(B, H, W)."""
+        return rotation(self.query(normed).view(len(normed), -1, self.head_width))
+
+    def keys_and_values(self, normed: Tensor, rotation: Rotation) -> tuple[Tensor, Tensor]:
+        """Both (B, heads, W)."""
         shape = (len(normed), -1, self.head_width)
-        query = rotation(self.query(normed).view(shape))
-        key = rotation(self.key(normed).view(shape))
-        return query, key, self.value(normed).view(shape)
+        return rotation(self.key(normed).view(shape)), self.value(normed).view(shape)
 
     def finish(self, hidden: Tensor, seen: Tensor) -> Tensor:
         """What comes out for (B, D), from what attention saw: B rows of all heads."""
@@ -159,7 +169,12 @@ class LeanLayers:
     def begin(self, token_ids: Tensor, positions: Tensor) -> tuple[Tensor, Rotation]:
         """What the first layer takes: tokens (B,) embedded, (B, D), and where they stand, (B,)."""
         hidden: Tensor = self._embed(token_ids)
-        return hidden, Rotation.of(*self._rotary(hidden, positions[:, None]))
+        return hidden, self.rotation(hidden, positions)
+
+    def rotation(self, hidden: Tensor, positions: Tensor) -> Rotation:
+        """Of tokens at positions (B,), for numbers like ``hidden``."""
+        cosine, sine = self._rotary(hidden, positions[None])
+        return Rotation.of(cosine[0, :, None], sine[0, :, None])
 
 
 def _norm(module: Any) -> Norm:  # noqa: ANN401

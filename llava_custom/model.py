@@ -17,6 +17,7 @@ from llava_custom.embedded import Embedded
 from llava_custom.encoding import Encoding, FeatureCache, NoFeatures, encode
 from llava_custom.kv_rows import RowStep
 from llava_custom.language_model import LanguageModel
+from llava_custom.lean_reading import Stretch
 from llava_custom.load_report import LoadReport
 from llava_custom.prompt import Prompt, Visual
 from llava_custom.prompt_tokenizer import Piece, PromptTokenizer
@@ -138,6 +139,22 @@ class VisionLanguageModel:
             float32 logits of the last position, shape (1, V).
         """
         return self.language.prefill(embedded, kv_cache)
+
+    @property
+    def reads_together(self) -> bool:
+        """Whether several prompts can be read in one pass."""
+        return self.language.reads_together
+
+    def prefill_together(self, stretches: Sequence[Stretch]) -> Tensor:
+        """Read stretches of different prompts in one pass.
+
+        Args:
+            stretches: Each extends a cache of its own; only where ``reads_together``.
+
+        Returns:
+            float32 logits after each, shape (K, V).
+        """
+        return self.language.prefill_together(stretches)
 
     def prefill_packed(self, rests: Sequence[Embedded], kv_cache: DynamicCache) -> Tensor:
         """Read several continuations of what the cache holds, none of which sees another.

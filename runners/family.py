@@ -16,6 +16,7 @@ from contracts.media import FramePolicy
 from llava_custom import Embedded, Prompt, Visual
 from llava_custom.encoding import Encoding, FeatureCache
 from llava_custom.kv_rows import RowStep
+from llava_custom.lean_reading import Stretch
 from llava_custom.load_report import LoadReport
 
 
@@ -58,6 +59,15 @@ class ModelFamily(Protocol):
 
     def prefill(self, embedded: Embedded, kv_cache: DynamicCache) -> Tensor:
         """Append a stretch of a prompt to the cache; float32 logits (1, V) after it."""
+        ...
+
+    @property
+    def reads_together(self) -> bool:
+        """Whether it has ``prefill_together``; else prompts are read one by one."""
+        ...
+
+    def prefill_together(self, stretches: Sequence[Stretch]) -> Tensor:
+        """Append stretches of different prompts to their caches; float32 logits (K, V)."""
         ...
 
     def prefill_packed(self, rests: Sequence[Embedded], kv_cache: DynamicCache) -> Tensor:

@@ -13,6 +13,7 @@ from transformers import DynamicCache
 from llava_custom import Embedded, Prompt, Visual
 from llava_custom.kv_rows import RowStep
 from llava_custom.lean_layers import LeanLayers
+from llava_custom.lean_reading import Stretch, can_read, read
 from llava_custom.packing import last_indices, masked_attention, pack, packed_masks
 from llava_custom.placement import input_device
 from llava_custom.row_attention import reading
@@ -72,11 +73,23 @@ class Decoder:
 
     def prefill(self, embedded: Embedded, kv_cache: DynamicCache) -> Tensor:
         """Read a stretch of a prompt; float32 logits (1, V) after it."""
+        if self.reads_together:
+            return self.prefill_together([Stretch(embedded, kv_cache)])
         arguments = self.arguments(embedded, kv_cache)
         hidden = self._read(
             embedded.inputs_embeds, embedded.positions[:, None], kv_cache, arguments
         )
         return self._logits(hidden[:, -1])
+
+    @property
+    def reads_together(self) -> bool:
+        """Whether several prompts can be read in one pass."""
+        return can_read(self._lean_layers, self.config)
+
+    def prefill_together(self, stretches: Sequence[Stretch]) -> Tensor:
+        """Read stretches of different prompts in one pass; float32 logits (K, V) after each."""
+        assert self._lean_layers is not None
+        return self._logits(read(self._lean_layers, stretches))
 
     def prefill_packed(self, rests: Sequence[Embedded], kv_cache: DynamicCache) -> Tensor:
         """Read continuations of text that do not see each other; float32 logits (K, V)."""

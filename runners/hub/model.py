@@ -15,6 +15,7 @@ from contracts.media import FramePolicy
 from llava_custom import Embedded, Prompt, Visual
 from llava_custom.encoding import Encoding, FeatureCache, NoFeatures, encode
 from llava_custom.kv_rows import RowStep
+from llava_custom.lean_reading import Stretch
 from llava_custom.load_report import LoadReport
 from llava_custom.vision_chunks import never
 from runners.hub.chat_template import ChatTemplate
@@ -97,6 +98,16 @@ class HubModel:
     def prefill(self, embedded: Embedded, kv_cache: DynamicCache) -> Tensor:
         """Read a stretch of a prompt; float32 logits (1, V) after it."""
         return self._decoder.prefill(embedded, kv_cache)
+
+    @property
+    def reads_together(self) -> bool:
+        """Whether several prompts can be read in one pass."""
+        return self._decoder.reads_together
+
+    @torch.inference_mode()
+    def prefill_together(self, stretches: Sequence[Stretch]) -> Tensor:
+        """Read stretches of different prompts; float32 logits (K, V) after each."""
+        return self._decoder.prefill_together(stretches)
 
     @torch.inference_mode()
     def prefill_packed(self, rests: Sequence[Embedded], kv_cache: DynamicCache) -> Tensor:

@@ -40,8 +40,12 @@ NETWORKS: dict[str, Callable[[], Any]] = {
 
 
 def network_of(name: str, dtype: torch.dtype) -> Any:  # noqa: ANN401 - transformers is untyped
+    return drawn_network(NETWORKS[name], dtype)
+
+
+def drawn_network(make: Callable[[], Any], dtype: torch.dtype) -> Any:  # noqa: ANN401
     torch.manual_seed(3)
-    network = NETWORKS[name]().eval()
+    network = make().eval()
     for parameter in network.parameters():
         parameter.data += 0.2 * torch.randn(parameter.shape)  # norms and biases, too
     return network.to(dtype)

@@ -18,6 +18,7 @@ from contracts.errors import OutOfMemory, RunnerError, ServiceError
 from contracts.generation import GenerationRequest, PromptTokens, SamplingParams, TokenDelta
 from llava_custom import Embedded, LoadOptions, VisionLanguageModel, load_checkpoint
 from llava_custom.kv_rows import RowStep
+from llava_custom.lean_reading import Stretch
 from runners.caches import Caches
 from runners.engine import Engine
 from runners.jobs import Job
@@ -46,7 +47,7 @@ class Crowded:
         self.context_length, self.frame_policy = model.context_length, model.frame_policy
         self.vocab_size, self.eos_token_ids = model.vocab_size, model.eos_token_ids
         self.kv_bytes_per_token, self.knows_video = model.kv_bytes_per_token, model.knows_video
-        self.report = model.report
+        self.report, self.reads_together = model.report, model.reads_together
         self.plan, self.encoding = model.plan, model.encoding
         self.encode, self.embed = model.encode, model.embed
         self.blank_block = model.blank_block
@@ -56,6 +57,10 @@ class Crowded:
     def prefill(self, embedded: Embedded, kv_cache: DynamicCache) -> Tensor:
         self._fill("prefill")
         return self.model.prefill(embedded, kv_cache)
+
+    def prefill_together(self, stretches: Sequence[Stretch]) -> Tensor:
+        self._fill("prefill_together")
+        return self.model.prefill_together(stretches)
 
     def prefill_packed(self, rests: Sequence[Embedded], kv_cache: DynamicCache) -> Tensor:
         self._fill("prefill_packed")
