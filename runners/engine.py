@@ -43,7 +43,7 @@ class Engine:
     Args:
         model: Used by the engine's thread alone, but for ``plan``.
         limits: What it may take on.
-        flush: Called after every turn, on the device thread.
+        flush: Called when something was said, on the device thread, and after every turn.
         caches: Of this model.
 
     Attributes:
@@ -164,6 +164,7 @@ class Engine:
             return False
         if not self._try_reading(job):
             self._run_short(job)
+        self._flush()  # a first token does not wait for the step after it
         return True
 
     def _room(self) -> Room:

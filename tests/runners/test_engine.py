@@ -1,5 +1,6 @@
 """Many requests at once: each is answered as if it were alone, joins at once and leaves at once."""
 
+import threading
 import time
 from pathlib import Path
 from random import Random
@@ -95,6 +96,32 @@ def test_an_answer_in_any_company_is_the_answer_alone(
         assert found == expected
     assert engine.stats().of("chat").num_running == 0
     assert engine.stats().kv_bytes == 0
+
+
+def test_a_first_token_is_handed_over_before_the_step_after_it(
+    llava_video: VisionLanguageModel,
+) -> None:
+    happened: list[str] = []
+
+    class Watched(Crowded):
+        def decode_step(
+            self, token_ids: Tensor, positions: Tensor, kv_cache: DynamicCache | RowStep
+        ) -> Tensor:
+            happened.append("step")
+            return super().decode_step(token_ids, positions, kv_cache)
+
+    watched = Watched(llava_video)
+    engine = Engine(watched, EngineLimits(64), lambda: happened.append("flush"))
+    sampling = SamplingParams(max_tokens=3, min_tokens=3)
+    asked = Asked((ChatMessage("user", (TextPart("hello"),)),), sampling)
+    asked.submit(engine, watched)
+    thread = threading.Thread(target=engine.run)
+    thread.start()
+    asked.answers()
+    engine.close()
+    thread.join(30)
+    assert not thread.is_alive()
+    assert happened[:2] == ["flush", "step"]
 
 
 def test_requests_are_computed_together(llava_video: VisionLanguageModel) -> None:
