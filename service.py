@@ -3,7 +3,6 @@
 The one module that imports bentoml and reads the environment. Importing it loads nothing heavy.
 """
 
-import gc
 import logging
 import os
 import sys
@@ -92,6 +91,7 @@ app = build_app(
     traffic={"timeout": 900},
     metrics={"enabled": False},  # its page asks for no key and labels raw paths
     logging={"access": {"enabled": False}},  # ours carries the request id
+    tracing={"excluded_urls": "."},  # else every chunk is a span, which costs more than the chunk
 )
 @bentoml.asgi_app(app, path="/")
 class LLaVAVideoService:
@@ -107,8 +107,6 @@ class LLaVAVideoService:
         self.deps, self.alerts, self.closing = await open_house(self.settings)
         await self.deps.runner.start()
         set_on_signals(self.deps.stopping)
-        gc.collect()
-        gc.freeze()
 
     @bentoml.on_shutdown
     async def stop(self) -> None:

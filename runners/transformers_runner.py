@@ -5,6 +5,7 @@ event loop. Knows which families there are, not how they compute.
 """
 
 import asyncio
+import gc
 import logging
 import threading
 import time
@@ -70,6 +71,7 @@ class TransformersRunner:
         check_model(settings.model)
         self._settings = settings
         self._model: ModelFamily | None = None
+        self._card: ModelCard | None = None
         self._engine: Engine | None = None
         self._failure: str | None = None
         self._hand_over = HandOver()
@@ -84,7 +86,7 @@ class TransformersRunner:
     @property
     def card(self) -> ModelCard | None:
         """What is served; ``None`` until it is loaded."""
-        return None if self._model is None else self._card_of(self._model)
+        return self._card
 
     @property
     def state(self) -> ModelState:
@@ -101,7 +103,9 @@ class TransformersRunner:
 
     def require_card(self) -> ModelCard:
         """What is served; see ``ModelRunner``."""
-        return self._card_of(self._loaded())
+        self._loaded()
+        assert self._card is not None  # set before the model is
+        return self._card
 
     async def start(self) -> None:
         """Begin to load on the device thread."""
@@ -236,6 +240,9 @@ class TransformersRunner:
         self._compiler = GrammarCompiler(
             model.tokenizer, vocab_size=model.vocab_size, eos_token_ids=model.eos_token_ids
         )
+        self._card = self._card_of(model)
+        gc.collect()
+        gc.freeze()  # later looks for garbage pass over what is loaded
         self._engine = Engine(model, limits, self._after_turn, caches)
         self._model = model
         if not self._is_closing.is_set():
