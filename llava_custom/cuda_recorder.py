@@ -7,6 +7,7 @@ share: they are replayed one after the other, and none leaves anything there.
 Source: PyTorch's notes on CUDA graphs (docs.pytorch.org, notes/cuda).
 """
 
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -56,7 +57,9 @@ class CudaRecorder:
 def _waiting_refused() -> Iterator[None]:
     """Let torch raise where the host would wait for the device."""
     usual = torch.cuda.get_sync_debug_mode()
-    torch.cuda.set_sync_debug_mode("error")
+    with warnings.catch_warnings():  # it calls itself a prototype that does not see all
+        warnings.filterwarnings("ignore", message="Synchronization debug mode")
+        torch.cuda.set_sync_debug_mode("error")
     try:
         yield
     finally:

@@ -32,7 +32,7 @@ class TokenStep(Protocol):
     """One token of every row: a ``RowStep``."""
 
     def update(self, keys: Tensor, values: Tensor, layer_idx: int) -> tuple[Written, None]:
-        """Write a layer's keys and values, (B, heads, 1, W)."""
+        """Write a layer's keys and values, (B, heads, 1, W); those given are kept by nobody."""
         ...
 
 
