@@ -4,52 +4,18 @@ Knows nothing of processes or HTTP. Pixels go to a ``PixelSink``, the rest is th
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from av.video.frame import VideoFrame
-from PIL import Image
 
 from contracts.errors import ParseError
-from contracts.media import U8, PixelRange
+from contracts.media import U8
 from media.container import OpenVideo, open_video
 from media.decode import FrameWalk, decode_frames
+from media.frame_sizer import FrameSizer
 from media.index import FrameIndex, index_frames
 from media.jobs import ClipAnswer, ClipJob, PixelSink
-from media.resize import fit_size_wh, resize_picture
-from media.rgb import to_rgb_array
 from media.sampling import FrameChoice, choose_frames
-
-
-@dataclass(slots=True)
-class FrameSizer:
-    """Brings every frame of one clip to one size.
-
-    ``size_wh`` squashes, after scaling into the range of pixels; without it the first frame's size
-    in that range holds for all.
-    """
-
-    size_wh: tuple[int, int] | None
-    pixels: PixelRange
-    source_wh: tuple[int, int] | None = None
-
-    def __call__(self, rgb: U8) -> U8:
-        """Resize one upright frame.
-
-        Args:
-            rgb: uint8, shape (H, W, 3).
-
-        Returns:
-            uint8, contiguous, the same shape for every frame of the clip.
-        """
-        own_wh = (rgb.shape[1], rgb.shape[0])
-        self.source_wh = self.source_wh or own_wh
-        ranged_wh = fit_size_wh(own_wh if self.size_wh else self.source_wh, self.pixels)
-        final_wh = self.size_wh or ranged_wh
-        if own_wh == final_wh and ranged_wh == final_wh:
-            return np.ascontiguousarray(rgb)
-        picture = resize_picture(Image.fromarray(rgb), ranged_wh)
-        return to_rgb_array(resize_picture(picture, final_wh))
 
 
 def read_clip(job: ClipJob, fd: int, sink: PixelSink) -> ClipAnswer:

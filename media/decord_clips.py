@@ -17,7 +17,7 @@ from media.sampling import choose_frames
 
 def read_decord_clip(job: ClipJob, fd: int, video: OpenVideo, sink: PixelSink) -> ClipAnswer:
     """Decode the asked frames; frame times are those that decord says."""
-    from media.clips import FrameSizer
+    from media.frame_sizer import FrameSizer
 
     try:
         reader = VideoReader(f"/proc/self/fd/{fd}", num_threads=1)

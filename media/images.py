@@ -22,7 +22,7 @@ from PIL import (  # the readers register themselves; without them Pillow import
 )
 
 from contracts.errors import MediaKind, ParseError, PictureTooLarge
-from media.clips import FrameSizer
+from media.frame_sizer import FrameSizer
 from media.jobs import (
     ClipAnswer,
     FrameListJob,
