@@ -31,7 +31,7 @@ from media.jobs import (
     PixelSink,
 )
 from media.resize import fit_size_wh, resize_picture
-from media.rgb import to_rgb, to_rgb_array
+from media.rgb import to_rgb
 from media.sniff import HEAD_BYTES
 
 Image.preinit()
@@ -73,9 +73,8 @@ def read_image(job: ImageJob, fd: int, sink: PixelSink) -> PictureAnswer:
         file.seek(0)
         picture = open_upright(file, job.image_format, job.max_pixels, "image")
     resized = resize_picture(picture, fit_size_wh(picture.size, job.pixels))
-    rgb = to_rgb_array(resized)
-    sink.write(rgb)
-    return PictureAnswer((rgb.shape[0], rgb.shape[1], 3), picture.width, picture.height)
+    sink.write_picture(resized)
+    return PictureAnswer((resized.height, resized.width, 3), picture.width, picture.height)
 
 
 def read_frame_list(job: FrameListJob, fd: int, sink: PixelSink) -> ClipAnswer:

@@ -5,12 +5,13 @@ they are JSON, checked here, and pixels are raw bytes in a memory file.
 """
 
 import json
+import math
 import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Literal
 
-import numpy as np
+from PIL import Image, ImageFile
 
 from contracts.errors import (
     DecodeLimit,
@@ -138,16 +139,30 @@ class PixelSink:
         Raises:
             DecodeLimit: There is no room left.
         """
-        self._left -= rgb.nbytes
+        self._take_room(rgb.nbytes)
+        rest = memoryview(rgb.reshape(-1).data)
+        while rest:
+            rest = rest[os.write(self._fd, rest) :]
+
+    def write_picture(self, picture: Image.Image) -> None:
+        """Append an RGB picture, row by row: there is never a second copy of it in memory.
+
+        Raises:
+            DecodeLimit: There is no room left.
+        """
+        self._take_room(num_bytes((picture.height, picture.width, 3), 1))
+        rows = ImageFile._Tile("raw", (0, 0, *picture.size), 0, "RGB")
+        with open(self._fd, "wb", buffering=0, closefd=False) as file:
+            ImageFile._save(picture, file, [rows])
+
+    def _take_room(self, size: int) -> None:
+        self._left -= size
         if self._left < 0:
             raise DecodeLimit(
                 "the asked pictures take more memory than a decoder may; ask for fewer frames or"
                 " set max_pixels",
                 kind=self._kind,
             )
-        rest = memoryview(rgb.reshape(-1).data)
-        while rest:
-            rest = rest[os.write(self._fd, rest) :]
 
 
 def encode_answer(answer: Answer) -> bytes:
@@ -203,4 +218,4 @@ def _error(name: str, message: str, kind: MediaKind) -> ServiceError:
 
 def num_bytes(shape: Sequence[int], count: int) -> int:
     """Bytes of ``count`` pictures of one shape."""
-    return int(np.prod(shape, dtype=np.int64)) * count
+    return math.prod(shape) * count
