@@ -2,5 +2,5 @@
 
 ``media.reader`` is what others use. What touches a stranger's bytes with a codec (``media.images``,
 ``media.container``, ``media.index``, ``media.decode``, ``media.clips``) runs in a child of
-``media.fork_server`` only, never in the service's own process.
+``media.picture_server`` or ``media.clip_server`` only, never in the service's own process.
 """

@@ -1,5 +1,7 @@
 """Runs decoding jobs in processes of their own; the service's side of ``media.fork_server``.
 
+Pictures and videos have a server each, which is started when the first of them comes.
+
 A decoder that crashes, hangs, burns its processor time or its memory is a refusal of that medium,
 never trouble for the service. Belongs to one event loop. Cancelling ``run`` kills the decoder.
 """
@@ -16,7 +18,6 @@ import signal
 import socket
 import subprocess
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
@@ -33,6 +34,7 @@ from contracts.errors import (
 from contracts.media import U8
 from media.jobs import (
     Answer,
+    ClipJob,
     DecoderFault,
     Job,
     Limits,
@@ -45,16 +47,9 @@ from media.jobs import (
 logger = logging.getLogger(__name__)
 
 ROOT = Path(__file__).resolve().parent.parent
+PICTURE_SERVER, CLIP_SERVER = "media.picture_server", "media.clip_server"
 MAX_ANSWER_BYTES = 1 << 20
 END_WAIT_S = 5.0
-
-
-@dataclass(frozen=True, slots=True)
-class _Ended:
-    """How a decoder ended: its answer, if any, and its exit code, negative for a signal."""
-
-    message: bytes
-    exit_code: int
 
 
 class Decoder:
@@ -64,13 +59,13 @@ class Decoder:
         self._wall_s = wall_s
         self._limits = Limits(memory_bytes, math.ceil(wall_s))
         self._slots = asyncio.Semaphore(max_decoders)
-        self._server: _ServerProcess | None = None
+        self._servers: dict[str, _ServerProcess] = {}
         self._is_closed = False
 
-    @property
-    def server_pid(self) -> int | None:
-        """The fork server's process id, while there is one."""
-        return self._server.pid if self._server is not None else None
+    def server_pid(self, module: str) -> int | None:
+        """The process id of ``PICTURE_SERVER`` or ``CLIP_SERVER``, while there is one."""
+        server = self._servers.get(module)
+        return None if server is None else server.pid
 
     async def run(self, job: Job, medium: BinaryIO, kind: MediaKind) -> tuple[Answer, U8]:
         """Do one job.
@@ -93,71 +88,65 @@ class Decoder:
             try:
                 with theirs:
                     request = pickle.dumps(Request(job, kind, self._limits))
-                    self._submit(request, [theirs.fileno(), pixels_fd, medium.fileno()])
+                    self._submit(
+                        CLIP_SERVER if isinstance(job, ClipJob) else PICTURE_SERVER,
+                        request,
+                        [theirs.fileno(), pixels_fd, medium.fileno()],
+                    )
                 ours.setblocking(False)
                 answer = self._conclude(await self._wait(ours, kind), kind)
                 return answer, _map_pixels(pixels_fd, answer)
             finally:
-                ours.close()  # the server kills a decoder that nobody waits for
+                ours.close()  # the server kills a decoder that nobody waits for any more
                 os.close(pixels_fd)
 
     async def close(self) -> None:
-        """End every decoder and the fork server."""
+        """End every decoder and the fork servers."""
         self._is_closed = True
-        server, self._server = self._server, None
-        if server is not None:
+        servers, self._servers = self._servers, {}
+        for server in servers.values():
             await asyncio.to_thread(server.close)
 
-    def _submit(self, request: bytes, fds: list[int]) -> None:
+    def _submit(self, module: str, request: bytes, fds: list[int]) -> None:
         if self._is_closed:
             raise ShuttingDown("the service is stopping")
-        if self._server is None:
-            self._server = _ServerProcess()
+        if module not in self._servers:
+            self._servers[module] = _ServerProcess(module)
         try:
-            self._server.send(request, fds)
+            self._servers[module].send(request, fds)
         except OSError:
             logger.error("the decoders' server had ended; it is started again")
-            self._server.close()
-            self._server = _ServerProcess()
-            self._server.send(request, fds)
+            self._servers.pop(module).close()
+            self._servers[module] = _ServerProcess(module)
+            self._servers[module].send(request, fds)
 
-    async def _wait(self, ours: socket.socket, kind: MediaKind) -> _Ended:
+    async def _wait(self, ours: socket.socket, kind: MediaKind) -> bytes:
+        """The first message on a job's socket: the decoder's answer, or how it ended without."""
         try:
             async with asyncio.timeout(self._wall_s):
-                ended = await _receive(ours)
+                first = await asyncio.get_running_loop().sock_recv(ours, MAX_ANSWER_BYTES)
         except TimeoutError:
             message = f"decoding took longer than {self._wall_s:g} s"
             raise DecodeLimit(message, kind=kind) from None
-        if ended is not None:
-            return ended
+        if first:
+            return first
         if self._is_closed:
             raise ShuttingDown("the service is stopping")
         raise RunnerError("the decoders' server ended while it worked on this; send it again")
 
-    def _conclude(self, ended: _Ended, kind: MediaKind) -> Answer:
-        if ended.exit_code:
-            raise _death(ended.exit_code, self._limits, kind)
+    def _conclude(self, first: bytes, kind: MediaKind) -> Answer:
+        if first.startswith(b'{"exit"'):
+            raise _death(int(json.loads(first)["exit"]), self._limits, kind)
         try:
-            return decode_answer(ended.message, kind)
+            return decode_answer(first, kind)
         except DecoderFault:
             logger.exception("a decoder failed unexpectedly")
             message = f"the {kind} is damaged: its decoder failed on it"
             raise ParseError(message, kind=kind) from None
 
 
-async def _receive(ours: socket.socket) -> _Ended | None:
-    """How the decoder ended; ``None`` when its server did."""
-    loop = asyncio.get_running_loop()
-    answer = b""
-    while message := await loop.sock_recv(ours, MAX_ANSWER_BYTES):
-        if message.startswith(b'{"exit"'):
-            return _Ended(answer, int(json.loads(message)["exit"]))
-        answer = message
-    return None
-
-
 def _death(exit_code: int, limits: Limits, kind: MediaKind) -> ServiceError:
-    """What a decoder's end by a signal says about the medium."""
+    """What a decoder's end without an answer says about the medium."""
     if exit_code == -signal.SIGXCPU:
         message = f"decoding takes more than {limits.cpu_s} s of processor time"
         return DecodeLimit(message, kind=kind)
@@ -188,12 +177,12 @@ def _python_path() -> str:
 class _ServerProcess:
     """A running fork server and the socket to it."""
 
-    def __init__(self) -> None:
+    def __init__(self, module: str) -> None:
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             fd = theirs.fileno()
             self._process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "media.fork_server", str(fd)],
+                [sys.executable, "-P", "-m", module, str(fd)],
                 pass_fds=(fd,),
                 stdin=subprocess.DEVNULL,
                 # Only what importing takes: a decoder has no use for the service's secrets.

@@ -12,11 +12,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from contracts.errors import DecodeLimit, ParseError, RunnerError, ShuttingDown
 from contracts.media import U8, FrameSampling, PixelRange
-from media.decoder import Decoder
-from media.jobs import Answer, ClipJob
+from media.decoder import CLIP_SERVER, PICTURE_SERVER, Decoder
+from media.jobs import Answer, ClipJob, ImageJob
 from tests.media.conftest import Corpus, MadeClip, children_of, open_descriptors
 
 MEMORY_BYTES = 2 << 30
@@ -85,13 +86,50 @@ async def started(decoder: Decoder, clip: MadeClip) -> None:
         while True:
             with contextlib.suppress(DecodeLimit):  # starting it took the whole limit
                 await run(decoder, clip, QUICK_JOB)
-                return
+                break
+    await until(lambda: not at_work(decoder))
+
+
+def server_of(decoder: Decoder) -> int:
+    """The server of clips; 0 before there is one."""
+    return decoder.server_pid(CLIP_SERVER) or 0
+
+
+def at_work(decoder: Decoder) -> list[int]:
+    """Decoders that have a job."""
+    return [pid for pid in children_of(server_of(decoder)) if is_at_work(pid)]
+
+
+def is_at_work(pid: int) -> bool:
+    links = " ".join(links_of(pid))
+    return "pixels" in links and "eventpoll" not in links  # else it is a fork of the server still
+
+
+def links_of(pid: int) -> list[str]:
+    """What a process has open, its three standard files aside."""
+    with contextlib.suppress(OSError):  # it has ended
+        return [os.readlink(fd) for fd in Path(f"/proc/{pid}/fd").iterdir() if int(fd.name) > 2]
+    return []
+
+
+async def waiting_spare(decoder: Decoder) -> int:
+    """A decoder that has rehearsed, and sleeps until a job comes."""
+    await until(lambda: any(is_waiting(pid) for pid in children_of(server_of(decoder))))
+    (pid,) = children_of(server_of(decoder))
+    return pid
+
+
+def is_waiting(pid: int) -> bool:
+    with contextlib.suppress(OSError):  # it has ended
+        is_asleep = proc_text(pid, "stat").rpartition(") ")[2].startswith("S")
+        return is_asleep and len(links_of(pid)) == 1
+    return False
 
 
 async def stopped_child(decoder: Decoder) -> int:
     """A decoder at work, held where it is."""
-    await until(lambda: bool(decoder.server_pid and children_of(decoder.server_pid)))
-    (pid,) = children_of(decoder.server_pid or 0)
+    await until(lambda: bool(at_work(decoder)))
+    (pid,) = at_work(decoder)
     os.kill(pid, signal.SIGSTOP)
     return pid
 
@@ -100,8 +138,9 @@ async def test_a_crash_is_a_parse_error_and_the_next_job_works(
     decoder: Decoder, clip: MadeClip
 ) -> None:
     job = asyncio.create_task(run(decoder, clip))
-    os.kill(await stopped_child(decoder), signal.SIGSEGV)
-    os.kill(children_of(decoder.server_pid or 0)[0], signal.SIGCONT)
+    pid = await stopped_child(decoder)
+    os.kill(pid, signal.SIGSEGV)
+    os.kill(pid, signal.SIGCONT)
     with pytest.raises(ParseError, match="crashed"):
         await job
     assert len((await run(decoder, clip, QUICK_JOB))[1]) == 1
@@ -116,7 +155,7 @@ async def test_a_hang_ends_at_the_wall_limit_and_leaves_no_process(
     await stopped_child(decoder)
     with pytest.raises(DecodeLimit, match="longer than 2 s"):
         await job
-    await until(lambda: not children_of(decoder.server_pid or 0))
+    await until(lambda: not at_work(decoder))
 
 
 async def test_too_much_processor_time_is_a_limit(decoder: Decoder, clip: MadeClip) -> None:
@@ -130,7 +169,7 @@ async def test_too_much_processor_time_is_a_limit(decoder: Decoder, clip: MadeCl
 
 def test_a_spinning_decoder_is_ended_by_its_processor_limit() -> None:
     script = (
-        "from media.fork_server import limit_process; from media.jobs import Limits\n"
+        "from media.decoder_process import limit_process; from media.jobs import Limits\n"
         "limit_process(Limits(memory_bytes=2 << 30, cpu_s=1))\n"
         "while True: pass"
     )
@@ -156,7 +195,7 @@ async def test_a_cancelled_job_kills_its_decoder(decoder: Decoder, clip: MadeCli
     job.cancel()
     with pytest.raises(asyncio.CancelledError):
         await job
-    await until(lambda: not children_of(decoder.server_pid or 0))
+    await until(lambda: not at_work(decoder))
 
 
 async def test_no_more_than_the_asked_decoders_run_at_a_time(
@@ -167,7 +206,7 @@ async def test_no_more_than_the_asked_decoders_run_at_a_time(
     held = await stopped_child(decoder)
     for _ in range(100):
         await asyncio.sleep(0)
-        assert children_of(decoder.server_pid or 0) == [held]
+        assert at_work(decoder) == [held]
     os.kill(held, signal.SIGKILL)
     with pytest.raises(DecodeLimit):
         await first
@@ -179,13 +218,13 @@ async def test_a_server_that_ends_is_our_fault_and_is_started_again(
 ) -> None:
     job = asyncio.create_task(run(decoder, clip))
     held = await stopped_child(decoder)
-    killed = decoder.server_pid
-    os.kill(killed or 0, signal.SIGKILL)
+    killed = server_of(decoder)
+    os.kill(killed, signal.SIGKILL)
     os.kill(held, signal.SIGCONT)
     with pytest.raises(RunnerError):
         await job
     assert len((await run(decoder, clip, QUICK_JOB))[1]) == 1
-    assert decoder.server_pid != killed
+    assert server_of(decoder) != killed
 
 
 async def test_closing_ends_running_jobs_and_refuses_new_ones(
@@ -218,13 +257,63 @@ async def test_nothing_is_left_behind(
     assert children_of(os.getpid()) == children
 
 
+async def test_every_job_has_a_decoder_of_its_own(decoder: Decoder, clip: MadeClip) -> None:
+    await run(decoder, clip, QUICK_JOB)
+    pids = []
+    for _ in range(3):
+        pids.append(await waiting_spare(decoder))
+        job = asyncio.create_task(run(decoder, clip))
+        pids.append(await stopped_child(decoder))
+        job.cancel()
+        await asyncio.gather(job, return_exceptions=True)
+        await until(lambda: not at_work(decoder))
+    assert pids[::2] == pids[1::2]
+    assert len(set(pids)) == 3
+
+
+async def test_a_spare_that_crashes_costs_no_job(decoder: Decoder, clip: MadeClip) -> None:
+    await run(decoder, clip, QUICK_JOB)
+    crashed = await waiting_spare(decoder)
+    os.kill(crashed, signal.SIGSEGV)
+    await until(lambda: not children_of(server_of(decoder)))
+    assert len((await run(decoder, clip, QUICK_JOB))[1]) == 1
+    assert await waiting_spare(decoder) != crashed
+
+
+async def test_a_waiting_spare_holds_nothing_but_its_intake(
+    decoder: Decoder, clip: MadeClip
+) -> None:
+    jobs = [asyncio.create_task(run(decoder, clip, QUICK_JOB)) for _ in range(3)]
+    await asyncio.gather(*jobs)
+    (link,) = links_of(await waiting_spare(decoder))
+    assert link.startswith("socket:")
+
+
+async def test_closing_ends_spares(decoder: Decoder, clip: MadeClip) -> None:
+    await run(decoder, clip, QUICK_JOB)
+    spare = await waiting_spare(decoder)
+    await decoder.close()
+    with pytest.raises(ProcessLookupError):
+        os.kill(spare, 0)
+
+
+async def test_pictures_are_decoded_without_the_video_libraries(
+    decoder: Decoder, tmp_path: Path
+) -> None:
+    path = tmp_path / "small.png"
+    Image.new("RGB", (8, 8)).save(path)
+    with path.open("rb") as medium:
+        await decoder.run(ImageJob("png", 64, PixelRange()), medium, "image")
+    assert "libavcodec" not in proc_text(decoder.server_pid(PICTURE_SERVER), "maps")
+
+
 async def test_decoders_know_nothing_of_the_services_environment(
     decoder: Decoder, clip: MadeClip, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("VLM_API_KEYS", "secret")
     await run(decoder, clip, QUICK_JOB)
-    assert "secret" not in proc_text(decoder.server_pid, "environ")
-    assert "torch" not in proc_text(decoder.server_pid, "maps")
+    assert "secret" not in proc_text(server_of(decoder), "environ")
+    assert "torch" not in proc_text(server_of(decoder), "maps")
 
 
 def test_the_server_ends_with_a_service_that_was_killed(clip: MadeClip) -> None:
@@ -235,7 +324,7 @@ def test_the_server_ends_with_a_service_that_was_killed(clip: MadeClip) -> None:
         "async def main():\n"
         "    decoder = Decoder(wall_s=30, memory_bytes=2 << 30, max_decoders=1)\n"
         "    await decoder.run(QUICK_JOB, open(sys.argv[1], 'rb'), 'video')\n"
-        "    print(decoder.server_pid, flush=True)\n"
+        "    print(decoder.server_pid('media.clip_server'), flush=True)\n"
         "    os.kill(os.getpid(), signal.SIGKILL)\n"
         "asyncio.run(main())"
     )

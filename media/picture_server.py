@@ -1,0 +1,39 @@
+"""Forks decoders of pictures: ``python -m media.picture_server FD``.
+
+Without the video libraries, whose mappings would make every fork several times as expensive.
+"""
+
+import io
+import pickle
+import sys
+
+from PIL import Image
+
+from contracts.media import PixelRange
+from media.decoder_process import REHEARSAL_LIMITS, Work
+from media.fork_server import serve
+from media.images import read_frame_list, read_image
+from media.jobs import Answer, FrameListJob, ImageJob, Job, PixelSink, Request
+
+SIZE_WH = (64, 64)
+JOB = ImageJob("jpeg", SIZE_WH[0] * SIZE_WH[1], PixelRange())
+REQUEST = Request(JOB, "image", REHEARSAL_LIMITS)
+
+
+def run(job: Job, fd: int, sink: PixelSink) -> Answer:
+    """Read the picture or the list of pictures behind a descriptor."""
+    if isinstance(job, ImageJob):
+        return read_image(job, fd, sink)
+    assert isinstance(job, FrameListJob)
+    return read_frame_list(job, fd, sink)
+
+
+def small_jpeg() -> bytes:
+    """A file of our own."""
+    encoded = io.BytesIO()
+    Image.new("RGB", SIZE_WH).save(encoded, "JPEG")
+    return encoded.getvalue()
+
+
+if __name__ == "__main__":
+    serve(int(sys.argv[1]), Work(run, (pickle.dumps(REQUEST), small_jpeg())))
