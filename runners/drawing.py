@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from contracts.errors import ServiceError
-from runners.token_choice import choose
+from runners.token_choice import choose, likeliest
 from runners.token_sampling import DrawnToken, TokenSampler
 from runners.token_shaping import shaped
 
@@ -25,7 +25,7 @@ def draw(samplers: Sequence[TokenSampler], logits: Tensor) -> list[DrawnToken | 
         The token of each sequence, or why it has none.
     """
     if all(sampler.is_greedy for sampler in samplers):
-        return list(map(DrawnToken, logits.argmax(dim=-1).tolist()))
+        return list(map(DrawnToken, likeliest(logits).tolist()))
     own, failures = shaped(logits, samplers)
     numbers = [sampler.numbers(logits.shape[-1]) for sampler in samplers]
     token_ids = choose(own, [sampler.params for sampler in samplers], numbers)
@@ -48,9 +48,9 @@ def _with_logprobs(
     logprobs = torch.log_softmax(logits, dim=-1)
     ids = torch.tensor(token_ids, device=logits.device)[:, None]
     own = logprobs.gather(1, ids)[:, 0].tolist()
-    values, likeliest = (best.tolist() for best in logprobs.topk(max(widths), dim=-1))
+    values, best = (found.tolist() for found in logprobs.topk(max(widths), dim=-1))
     pairs = [
         tuple(zip(ids[:width], values[:width], strict=True))
-        for ids, values, width in zip(likeliest, values, widths, strict=True)
+        for ids, values, width in zip(best, values, widths, strict=True)
     ]
     return list(map(DrawnToken, token_ids, own, pairs))

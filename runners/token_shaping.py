@@ -17,6 +17,8 @@ from runners.attempts import attempted
 from runners.token_masks import TokenMask
 from runners.token_sampling import TokenSampler
 
+LARGEST_LOGIT = 1e30  # a tiny repetition penalty makes infinities
+
 Row = tuple[int, TokenSampler]
 
 
@@ -63,7 +65,7 @@ def _penalise(flat: Tensor, rows: Sequence[Row], vocab_size: int) -> None:
     factors = torch.from_numpy(np.repeat(repetition, lengths)).to(flat.device)
     used = flat[at]
     used = torch.where(used > 0, used / factors, used * factors)
-    flat[at] = used - torch.from_numpy(falls).to(flat.device)
+    flat[at] = (used - torch.from_numpy(falls).to(flat.device)).clamp_(max=LARGEST_LOGIT)
 
 
 def _add_bias(flat: Tensor, rows: Sequence[Row], vocab_size: int) -> None:
