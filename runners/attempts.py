@@ -1,10 +1,11 @@
-"""Steps that one sequence takes by itself: what fails is a value, and its own matter."""
+"""Steps that may fail: what one sequence does by itself, and what may be done again."""
 
 import logging
 from collections.abc import Callable
 from typing import TypeVar
 
 from contracts.errors import RunnerError, ServiceError
+from llava_custom.device_memory import is_out_of_memory
 
 logger = logging.getLogger(__name__)
 
@@ -20,3 +21,21 @@ def attempted(step: Callable[[], T]) -> T | ServiceError:
     except Exception:
         logger.exception("a sequence failed (server_error)")
         return RunnerError("the engine failed on this request")
+
+
+def repeated(step: Callable[[], T]) -> T:
+    """What a step gives, at its second try where the first one fails.
+
+    Args:
+        step: May be taken again after it failed.
+
+    Raises:
+        Exception: It failed twice, or ran out of memory: that asks for more than another try.
+    """
+    try:
+        return step()
+    except Exception as exc:
+        if is_out_of_memory(exc):
+            raise
+        logger.exception("a step failed and is taken again (server_error)")
+    return step()

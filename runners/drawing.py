@@ -3,15 +3,21 @@
 Runs on the device thread. Letters: ``B`` sequences, ``V`` vocabulary.
 """
 
+import logging
 from collections.abc import Sequence
+from functools import partial
 
 import torch
 from torch import Tensor
 
 from contracts.errors import ServiceError
+from llava_custom.device_memory import is_out_of_memory
+from runners.attempts import attempted
 from runners.token_choice import choose, likeliest
 from runners.token_sampling import DrawnToken, TokenSampler
 from runners.token_shaping import shaped
+
+logger = logging.getLogger(__name__)
 
 
 def draw(samplers: Sequence[TokenSampler], logits: Tensor) -> list[DrawnToken | ServiceError]:
@@ -24,6 +30,20 @@ def draw(samplers: Sequence[TokenSampler], logits: Tensor) -> list[DrawnToken | 
     Returns:
         The token of each sequence, or why it has none.
     """
+    try:
+        return _drawn(samplers, logits)
+    except Exception as exc:
+        if len(samplers) == 1 or is_out_of_memory(exc):
+            raise
+        logger.warning("a draw failed; each choice draws by itself")
+    found: list[DrawnToken | ServiceError] = []
+    for row, sampler in enumerate(samplers):
+        drawn = attempted(partial(_drawn, [sampler], logits[row : row + 1]))
+        found += [drawn] if isinstance(drawn, ServiceError) else drawn
+    return found
+
+
+def _drawn(samplers: Sequence[TokenSampler], logits: Tensor) -> list[DrawnToken | ServiceError]:
     if all(sampler.is_greedy for sampler in samplers):
         return list(map(DrawnToken, likeliest(logits).tolist()))
     own, failures = shaped(logits, samplers)

@@ -16,7 +16,7 @@ from contracts.errors import ServiceError
 from contracts.generation import Timings, TokenDelta, Usage
 from contracts.work_class import WorkClass
 from llava_custom.kv_rows import KvRows
-from runners.attempts import attempted
+from runners.attempts import attempted, repeated
 from runners.drawing import draw
 from runners.engine_meter import EngineMeter
 from runners.family import ModelFamily
@@ -132,6 +132,14 @@ class Running:
         Raises:
             Exception: The step failed, for all of them; out of memory, it can be taken again.
         """
+        can_repeat = isinstance(self._kv_rows, KvRows)  # until it is committed
+        drawn = repeated(self._drawn) if can_repeat else self._drawn()
+        rows = self._kv_rows.order
+        self._kv_rows.commit()
+        return self._hand_out(rows, drawn)
+
+    def _drawn(self) -> list[DrawnToken | ServiceError]:
+        """What the next step gives each row, nothing taken yet."""
         step = self._kv_rows.next_step()
         rows = self._kv_rows.order
         last_tokens = [self._choices[row].last_token for row in rows]
@@ -139,9 +147,7 @@ class Running:
         token_ids, positions = steps.unbind(dim=1)
         logits = self._model.decode_step(token_ids, positions, step)
         samplers = [self._choices[row].tokens.sampler for row in rows]
-        drawn = draw(samplers, logits)  # waits for the device: what fails, fails here
-        self._kv_rows.commit()
-        return self._hand_out(rows, drawn)
+        return draw(samplers, logits)  # waits for the device: what fails, fails here
 
     def remove(self, answer: Answer) -> None:
         """Let an answer leave, whatever is left of it."""

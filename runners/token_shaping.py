@@ -4,11 +4,10 @@ For all rows at once; only masks are asked row by row. Letters: ``B`` rows, ``V`
 tokens of some rows.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from functools import partial
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -37,16 +36,15 @@ def shaped(
     rows = [row for row in enumerate(samplers) if row[1].is_shaping]
     if not rows:
         return logits, {}
-    logits = logits.clone(memory_format=torch.contiguous_format)
-    flat, vocab_size = logits.view(-1), logits.shape[-1]
-    _penalise(flat, [row for row in rows if row[1].counts], vocab_size)
-    _add_bias(flat, [row for row in rows if row[1].params.logit_bias], vocab_size)
+    logits = logits.clone()
+    _penalise(logits, [row for row in rows if row[1].counts])
+    _add_bias(logits, [row for row in rows if row[1].params.logit_bias])
     failures = _apply_masks(logits, rows)
-    _ban_ends(flat, [row for row in rows if row[1].bans_end and not row[1].mask], vocab_size)
+    _ban_ends(logits, [row for row in rows if row[1].bans_end and not row[1].mask])
     return logits, failures
 
 
-def _penalise(flat: Tensor, rows: Sequence[Row], vocab_size: int) -> None:
+def _penalise(logits: Tensor, rows: Sequence[Row]) -> None:
     """Lower used tokens in place.
 
     Source: the formulas of the OpenAI reference (frequency, presence) and of CTRL, section 4.1
@@ -55,24 +53,24 @@ def _penalise(flat: Tensor, rows: Sequence[Row], vocab_size: int) -> None:
     if not rows:
         return
     counts, params = [one.counts for _, one in rows], [one.params for _, one in rows]
-    at = _places(flat, rows, counts, vocab_size)
+    at = _places(rows, counts, logits)
     uses = np.concatenate([np.fromiter(one.values(), np.float32, len(one)) for one in counts])
     frequency = np.array([one.frequency_penalty for one in params], np.float32)
     presence = np.array([one.presence_penalty for one in params], np.float32)
     repetition = np.array([one.repetition_penalty for one in params], np.float32)
     lengths = list(map(len, counts))
     falls = uses * np.repeat(frequency, lengths) + np.repeat(presence, lengths)
-    factors = torch.from_numpy(np.repeat(repetition, lengths)).to(flat.device)
-    used = flat[at]
+    factors = torch.from_numpy(np.repeat(repetition, lengths)).to(logits.device)
+    used = logits[at]
     used = torch.where(used > 0, used / factors, used * factors)
-    flat[at] = (used - torch.from_numpy(falls).to(flat.device)).clamp_(max=LARGEST_LOGIT)
+    logits[at] = (used - torch.from_numpy(falls).to(logits.device)).clamp_(max=LARGEST_LOGIT)
 
 
-def _add_bias(flat: Tensor, rows: Sequence[Row], vocab_size: int) -> None:
+def _add_bias(logits: Tensor, rows: Sequence[Row]) -> None:
     if rows:
         biases = [one.params.logit_bias for _, one in rows]
-        at = _places(flat, rows, biases, vocab_size)
-        flat[at] += torch.tensor([value for one in biases for value in one.values()]).to(flat)
+        at = _places(rows, biases, logits)
+        logits[at] += torch.tensor([value for one in biases for value in one.values()]).to(logits)
 
 
 def _apply_masks(logits: Tensor, rows: Sequence[Row]) -> dict[int, ServiceError]:
@@ -97,17 +95,16 @@ def _allowed(logits: Tensor, sampler: TokenSampler, mask: TokenMask) -> Tensor:
     return allowed if bool(others.isneginf().all()) else others
 
 
-def _ban_ends(flat: Tensor, rows: Sequence[Row], vocab_size: int) -> None:
+def _ban_ends(logits: Tensor, rows: Sequence[Row]) -> None:
     if rows:
-        flat[_places(flat, rows, [one.end_token_ids for _, one in rows], vocab_size)] = -torch.inf
+        logits[_places(rows, [one.end_token_ids for _, one in rows], logits)] = -torch.inf
 
 
 def _places(
-    flat: Tensor, rows: Iterable[Row], token_ids: Iterable[Iterable[int]], vocab_size: int
-) -> Tensor:
-    """Where tokens of rows are among all logits, (B * V,); int64, shape (N,)."""
-    found: list[npt.NDArray[np.int64]] = [
-        np.fromiter(ids, np.int64) + row * vocab_size
-        for (row, _), ids in zip(rows, token_ids, strict=True)
-    ]
-    return torch.from_numpy(np.concatenate(found)).to(flat.device)
+    rows: Iterable[Row], token_ids: Iterable[Collection[int]], logits: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Where tokens of rows are in the logits: rows and ids, each int64, shape (N,)."""
+    asked = [(row, ids) for (row, _), ids in zip(rows, token_ids, strict=True)]
+    numbers = np.repeat([row for row, _ in asked], [len(ids) for _, ids in asked])
+    found = np.concatenate([np.fromiter(ids, np.int64, len(ids)) for _, ids in asked])
+    return torch.from_numpy(numbers).to(logits.device), torch.from_numpy(found).to(logits.device)

@@ -117,6 +117,20 @@ def test_a_mask_that_fails_fails_its_own_choice(error: Exception, told: type[Ser
     assert (found[0], found[2]) == (expected[0], expected[2])
 
 
+def test_what_no_draw_can_take_fails_its_own_choice(caplog: pytest.LogCaptureFixture) -> None:
+    params = SamplingParams(temperature=1, seed=1)
+    unknown = SamplingParams(logit_bias={VOCAB_SIZE: 1.0})
+    logits = torch.randn(3, VOCAB_SIZE, generator=torch.Generator().manual_seed(1))
+    first, second, third = draw(
+        [TokenSampler(one, index, END) for index, one in enumerate([params, unknown, params])],
+        logits,
+    )
+    assert isinstance(second, RunnerError)
+    expected = draw([TokenSampler(params, index, END) for index in range(3)], logits)
+    assert [first, third] == [expected[0], expected[2]]
+    assert "each choice draws by itself" in caplog.text
+
+
 def test_only_those_who_asked_get_log_probabilities() -> None:
     plain = SamplingParams(temperature=1, seed=1)
     asked = dataclasses.replace(plain, logprobs=True, top_logprobs=2)

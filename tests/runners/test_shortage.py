@@ -207,6 +207,40 @@ def test_another_failure_stays_a_fault_of_ours(model: VisionLanguageModel) -> No
     assert not isinstance(caught.value, OutOfMemory)
 
 
+class Stumbling(Crowded):
+    """Fails for no lack of memory, at the steps of these numbers."""
+
+    def __init__(self, model: VisionLanguageModel, *failing: int) -> None:
+        super().__init__(model)
+        self.failing = failing
+
+    def decode_step(
+        self, token_ids: Tensor, positions: Tensor, kv_cache: DynamicCache | RowStep
+    ) -> Tensor:
+        logits = super().decode_step(token_ids, positions, kv_cache)
+        if self.calls.count("decode_step") in self.failing:
+            raise RuntimeError("a kernel failed")
+        return logits
+
+
+def test_a_step_that_fails_once_is_taken_again(model: VisionLanguageModel, expected: str) -> None:
+    stumbling = Stumbling(model, 2, 4)
+    with turning(stumbling) as engine:
+        deltas = answer(engine, stumbling)
+    assert text(deltas) == expected
+    assert stumbling.calls == ["prefill", *["decode_step"] * 7]  # five, and two again
+
+
+def test_a_step_that_fails_twice_ends_the_answers_and_the_next_are_given(
+    model: VisionLanguageModel, expected: str
+) -> None:
+    stumbling = Stumbling(model, 2, 3)
+    with turning(stumbling) as engine:
+        with pytest.raises(RunnerError):
+            answer(engine, stumbling)
+        assert text(answer(engine, stumbling)) == expected
+
+
 @pytest.mark.parametrize(
     ("tokens", "num_choices", "said"),
     [
