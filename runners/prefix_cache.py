@@ -4,13 +4,10 @@ Used on the device thread; ``stats`` from any thread. Tensors of transformers' g
 never written to, so what is kept may be what somebody still reads.
 """
 
-import hashlib
-import secrets
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
-import numpy as np
 import torch
 from torch import Tensor
 from transformers import DynamicCache
@@ -18,10 +15,10 @@ from transformers import DynamicCache
 from contracts.engine_stats import CacheStats
 from llava_custom import Prompt, Visual
 from llava_custom.kv_rows import has_known_layers
-from runners.prefix_tree import Found, PrefixTree, Symbols
+from llava_custom.symbols import symbols_of
+from runners.prefix_tree import Found, PrefixTree
 
 LEAST_TOKENS = 16  # fewer are read again sooner than put together
-SECRET = secrets.token_bytes(32)  # nobody can look for two visuals that are numbered alike
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -124,23 +121,6 @@ class PrefixCache:
     def stats(self) -> CacheStats:
         """Prompts of which a beginning was found, those without, and the bytes that are held."""
         return CacheStats(self._num_hits, self._num_misses, self._tree.num_bytes)
-
-
-def symbols_of(prompt: Prompt) -> Symbols:
-    """A number for each token: ids of text, and of a visual numbers that only its like has."""
-    runs = [
-        _number(segment.identity) + np.arange(segment.num_tokens)
-        if isinstance(segment, Visual)
-        else np.array(segment, np.int64)
-        for segment in prompt.segments
-    ]
-    return np.concatenate(runs) if runs else np.empty(0, np.int64)
-
-
-def _number(identity: Hashable) -> int:
-    """A number far above any token's id, of 61 bits that nobody can foresee."""
-    digest = hashlib.blake2b(repr(identity).encode(), key=SECRET, digest_size=8).digest()
-    return (1 << 61) + (int.from_bytes(digest) >> 3)
 
 
 def _before_visual(prompt: Prompt, num_tokens: int) -> int:

@@ -9,9 +9,8 @@ from dataclasses import dataclass, field
 from typing import Generic, Protocol, Self, TypeVar
 
 import numpy as np
-import numpy.typing as npt
 
-Symbols = npt.NDArray[np.int64]
+from llava_custom.symbols import Symbols, num_common
 
 
 class Stretch(Protocol):
@@ -159,10 +158,3 @@ class PrefixTree(Generic[Kept]):
             nodes += node.children.values()
             if not node.children and node.used < self._clock:
                 yield node
-
-
-def num_common(left: Symbols, right: Symbols) -> int:
-    """With how many symbols both begin."""
-    length = min(len(left), len(right))
-    differing = np.flatnonzero(left[:length] != right[:length])
-    return int(differing[0]) if len(differing) else length

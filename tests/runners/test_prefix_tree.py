@@ -6,7 +6,8 @@ from typing import Self
 import numpy as np
 import pytest
 
-from runners.prefix_tree import PrefixTree, Symbols, num_common
+from llava_custom.symbols import Symbols, num_common
+from runners.prefix_tree import PrefixTree
 
 
 @dataclass(frozen=True)

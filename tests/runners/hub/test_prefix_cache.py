@@ -5,8 +5,9 @@ import torch
 from torch import Tensor
 
 from contracts.chat import ChatMessage, TextPart
+from llava_custom.symbols import symbols_of
 from runners.hub.model import HubModel
-from runners.prefix_cache import PrefixCache, symbols_of
+from runners.prefix_cache import PrefixCache
 from tests.runners.hub.families import Family
 from tests.runners.hub.greedy import embedded, logits_of
 from tests.runners.hub.media import clip, picture, user
