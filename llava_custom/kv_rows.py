@@ -2,24 +2,26 @@
 
 Nothing is padded to the longest: rows of similar length lie together in a ``Slab``, attention is
 computed slab by slab, everything else of a step for all rows at once. A token is written in place.
+Rows whose prompts begin alike share that, see ``SharedBeginning``, as soon as there are two.
 Belongs to the thread that owns the device.
 
 A step reads its rows, in their ``order``, and writes one token of each; only ``commit`` makes
-the token theirs. So a step that failed can be taken again. Letters: ``B`` rows, ``H`` heads of
-queries, ``D`` width of a head.
+the token theirs. So a step that failed can be taken again. Letters: ``B`` rows, ``D`` width of
+a head.
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import count
 
-import torch
 from torch import Tensor
 from transformers import DynamicCache
 from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
 
 from llava_custom.kv_slab import LayerShape, Row, Slab
-from llava_custom.query_attention import attend
+from llava_custom.layer_step import LayerStep, Sharing, SlabStep
+from llava_custom.shared_beginning import LEAST_SHARED, SharedBeginning, num_sharable
+from llava_custom.symbols import Symbols, num_common
 
 SLAB_TOKENS = 16_384  # that a slab of several rows may hold
 LEAST_CAPACITY = 64
@@ -59,27 +61,43 @@ class KvRows:
         return sum(shape.bytes_per_token for shape in self._shapes)
 
     def num_bytes(self, rows: Iterable[int]) -> int:
-        """Memory of some rows."""
-        return sum(self._rows[row].slab.row_bytes for row in rows)
+        """Memory of some rows; what several share is parted among them."""
+        return sum(self._rows[row].num_bytes for row in rows)
+
+    def num_bytes_spared(self, rows: Iterable[int]) -> int:
+        """Memory that some rows would need besides, if they shared nothing."""
+        return sum(self._rows[row].num_bytes_spared for row in rows)
 
     def num_tokens(self, row: int) -> int:
         """How long a row is."""
-        return self._rows[row].length
+        return self._rows[row].num_tokens
 
-    def add(self, kv_cache: DynamicCache, *, num_rows: int = 1, room: int = 0) -> list[int]:
+    def add(
+        self,
+        kv_cache: DynamicCache,
+        *,
+        num_rows: int = 1,
+        room: int = 0,
+        symbols: Symbols | None = None,
+    ) -> list[int]:
         """Let sequences with one prompt join.
 
         Args:
             kv_cache: Of the prompt, one row; not modified, and not needed any more.
             num_rows: How many go on from it.
             room: Tokens that each will probably write.
+            symbols: What tells the prompt's tokens apart; by default it shares none with others.
         """
         self._shapes = self._shapes or LayerShape.all_of(kv_cache)
         length = kv_cache.get_seq_length()
         added: list[int] = []
         try:
             for _ in range(num_rows):
-                row = self._slab(capacity_for(length + room)).new_row(length)
+                beginning = None if symbols is None else self._beginning(symbols[:length])
+                num_own = length - (beginning.num_tokens if beginning else 0)
+                row = self._slab(capacity_for(num_own + room)).new_row(num_own)
+                row.symbols = symbols
+                row.begin_with(beginning)
                 added.append(next(self._numbers))
                 self._rows[added[-1]] = row
                 row.slab.write(row, kv_cache)
@@ -93,6 +111,7 @@ class KvRows:
         """Let rows leave."""
         for number in rows:
             row = self._rows.pop(number)
+            row.begin_with(None)
             row.slab.remove(row)
         self._sort()
 
@@ -101,7 +120,7 @@ class KvRows:
         full = [row for row in self._rows.values() if row.length == row.slab.capacity]
         try:
             for row in full:
-                self._slab(capacity_for(row.length + 1)).take(row)
+                self._move(row, row.beginning)
         finally:
             if full:
                 self._sort()
@@ -113,6 +132,38 @@ class KvRows:
             slab.lengths[: len(slab.rows)] += 1
             for row in slab.rows:
                 row.length += 1
+
+    def _beginning(self, symbols: Symbols) -> SharedBeginning | None:
+        """What the next row can share with a row that runs, which may have to make it."""
+        partner, num_tokens = self._partner(symbols)
+        if partner is None:
+            return None
+        longer = partner.beginning
+        if longer is None or longer.num_tokens < num_tokens:
+            self._move(partner, partner.first(num_tokens))
+        elif longer.num_tokens > num_tokens:
+            shorter = longer.shorter(num_tokens)
+            for row in self._rows.values():
+                if row.beginning is longer:
+                    self._move(row, shorter)
+        return partner.beginning
+
+    def _partner(self, symbols: Symbols) -> tuple[Row | None, int]:
+        """The row with which that can share most tokens, and how many."""
+        partner, most = None, LEAST_SHARED - 1
+        if not all(shape.can_share for shape in self._shapes):
+            return None, 0
+        for row in self._rows.values():
+            if row.symbols is not None:
+                num_tokens = num_sharable(row.beginning, num_common(row.symbols, symbols))
+                if num_tokens > most:
+                    partner, most = row, num_tokens
+        return partner, most
+
+    def _move(self, row: Row, beginning: SharedBeginning | None) -> None:
+        """To where it has room for a token behind that beginning."""
+        num_own = row.num_tokens - (beginning.num_tokens if beginning else 0)
+        self._slab(capacity_for(num_own + 1)).take(row, beginning)
 
     def _slab(self, capacity: int) -> Slab:
         """One with room for a row."""
@@ -129,44 +180,6 @@ class KvRows:
         self.order = [numbers[id(row)] for slab in self._slabs for row in slab.rows]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class SlabStep:
-    """The rows of one slab in a step.
-
-    Attributes:
-        slab: Whose rows they are.
-        start: Index of the first one in the batch.
-        stop: Behind the last one.
-        num_seen: Tokens of the longest row, the new one included.
-        is_even: Whether all rows are so long.
-        lengths: Of the rows, without the new token.
-    """
-
-    slab: Slab
-    start: int
-    stop: int
-    num_seen: int
-    is_even: bool
-    lengths: Tensor
-
-    @classmethod
-    def of(cls, slab: Slab, start: int) -> "SlabStep":
-        """The next step of a slab; its mask shows the new tokens from here on."""
-        num_rows = len(slab.rows)
-        lengths = slab.lengths[:num_rows]
-        slab.mask[torch.arange(num_rows, device=lengths.device), lengths] = 0
-        longest = max(row.length for row in slab.rows)
-        is_even = all(row.length == longest for row in slab.rows)
-        return cls(slab, start, start + num_rows, longest + 1, is_even, lengths)
-
-    def slots(self, num_heads: int, num_slots: int) -> Tensor:
-        """Where new tokens go in a layer that keeps so many, over all rows and heads; (R * H,)."""
-        num_rows, device = len(self.lengths), self.lengths.device
-        firsts = torch.arange(num_rows * num_heads, device=device).view(num_rows, num_heads)
-        at = self.lengths if num_slots == self.slab.capacity else self.lengths % num_slots
-        return (firsts * num_slots + at[:, None]).flatten()
-
-
 @dataclass(slots=True, eq=False)
 class RowStep:
     """One token of every row; in the place of a transformers cache, whose methods it has.
@@ -178,6 +191,7 @@ class RowStep:
     shapes: tuple[LayerShape, ...]
     slabs: Iterable[Slab]
     _parts: list[SlabStep] = field(default_factory=list, init=False)
+    _sharings: list[Sharing] = field(init=False)
     _slots: dict[tuple[int, LayerShape], Tensor] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
@@ -185,10 +199,15 @@ class RowStep:
         for slab in self.slabs:
             self._parts.append(SlabStep.of(slab, start))
             start = self._parts[-1].stop
+        self._sharings = Sharing.all_of(self._rows)
+
+    @property
+    def _rows(self) -> list[Row]:
+        return [row for part in self._parts for row in part.slab.rows]
 
     def get_seq_length(self, layer_idx: int = 0) -> int:
         """Tokens of the longest row."""
-        return max(part.num_seen for part in self._parts) - 1
+        return max(row.num_tokens for row in self._rows)
 
     def update(
         self, keys: Tensor, values: Tensor, layer_idx: int, *_: object
@@ -201,7 +220,7 @@ class RowStep:
             for tensor, new in zip(held, (keys, values), strict=True):
                 tokens = new[part.start : part.stop].reshape(-1, new.shape[-1])  # (rows * H, D)
                 tensor.view(-1, new.shape[-1]).index_copy_(0, slots, tokens.to(tensor.dtype))
-        return LayerStep(layer_idx, shape, self._parts), None
+        return LayerStep(layer_idx, shape, self._parts, self._sharings), None
 
     def _slots_on(self, number: int, shape: LayerShape) -> Tensor:
         part = self._parts[number]
@@ -210,34 +229,3 @@ class RowStep:
             num_slots = shape.num_slots(part.slab.capacity)
             self._slots[key] = part.slots(shape.num_heads, num_slots).to(shape.device)
         return self._slots[key]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class LayerStep:
-    """A layer whose new tokens are written, ready to be asked."""
-
-    layer_index: int
-    shape: LayerShape
-    parts: list[SlabStep]
-
-    def attend(self, query: Tensor, scaling: float | None) -> Tensor:
-        """What each row's query sees: (B, H, 1, D) -> (B, 1, H, D)."""
-        seen = [self._attend(part, query[part.start : part.stop], scaling) for part in self.parts]
-        return seen[0] if len(seen) == 1 else torch.cat(seen)
-
-    def _attend(self, part: SlabStep, query: Tensor, scaling: float | None) -> Tensor:
-        num_rows, num_heads, _, width = query.shape
-        num_slots = self.shape.num_slots(part.slab.capacity)
-        keys = part.slab.keys[self.layer_index][:num_rows]
-        values = part.slab.values[self.layer_index][:num_rows]
-        seen = attend(
-            # Heads that share keys stand where else several tokens would: no key is copied.
-            query.reshape(num_rows, self.shape.num_heads, -1, width).to(keys.dtype),
-            keys,
-            values,
-            part.slab.mask[:num_rows, :num_slots].to(query.device),
-            num_seen=part.num_seen,
-            is_even=part.is_even,
-            scaling=scaling,
-        )
-        return seen.reshape(num_rows, 1, num_heads, -1).to(query.dtype)

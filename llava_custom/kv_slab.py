@@ -15,6 +15,8 @@ from torch import Tensor
 from transformers import DynamicCache
 
 from llava_custom.device_memory import attempt
+from llava_custom.shared_beginning import SharedBeginning
+from llava_custom.symbols import Symbols
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,12 @@ class LayerShape:
         """Memory of one token."""
         return self.num_heads * (self.key_dim + self.value_dim) * self.dtype.itemsize
 
+    @property
+    def can_share(self) -> bool:
+        """Whether rows may have a beginning in common: on CPUs, where no window moves over it."""
+        is_on_cpu = self.device.type == "cpu"
+        return is_on_cpu and self.window is None and self.key_dim == self.value_dim
+
     def num_slots(self, capacity: int) -> int:
         """Tokens that are kept of so many."""
         return capacity if self.window is None else min(capacity, self.window)
@@ -67,12 +75,66 @@ class Row:
     """One sequence's place.
 
     Attributes:
-        length: Tokens whose keys and values are held.
+        length: Tokens whose keys and values it holds itself.
+        symbols: What tells its prompt's tokens apart; ``None`` shares none of them.
+        beginning: Of the tokens ahead of those.
     """
 
     length: int
     slab: "Slab"
     index: int
+    symbols: Symbols | None = None
+    beginning: SharedBeginning | None = None
+
+    @property
+    def num_shared(self) -> int:
+        """Tokens of the beginning."""
+        return self.beginning.num_tokens if self.beginning else 0
+
+    @property
+    def num_tokens(self) -> int:
+        """All that it sees."""
+        return self.num_shared + self.length
+
+    @property
+    def num_bytes(self) -> int:
+        """Its memory, and its part of what it shares."""
+        if self.beginning is None:
+            return self.slab.row_bytes
+        return self.slab.row_bytes + self.beginning.num_bytes // self.beginning.num_rows
+
+    @property
+    def num_bytes_spared(self) -> int:
+        """Memory that others hold for it."""
+        if self.beginning is None:
+            return 0
+        return self.beginning.num_bytes - self.beginning.num_bytes // self.beginning.num_rows
+
+    def begin_with(self, beginning: SharedBeginning | None) -> None:
+        """Share another beginning, or none."""
+        if self.beginning:
+            self.beginning.num_rows -= 1
+        self.beginning = beginning
+        if beginning:
+            beginning.num_rows += 1
+
+    def first(self, num_tokens: int) -> SharedBeginning:
+        """A copy of its first tokens, for several to begin with."""
+        copies = [
+            torch.cat(self.pieces(number, 0, num_tokens), dim=1)
+            for number in range(len(self.slab.tensors))
+        ]
+        num_layers = len(copies) // 2
+        return SharedBeginning(copies[:num_layers], copies[num_layers:])
+
+    def pieces(self, number: int, start: int, stop: int) -> list[Tensor]:
+        """Of one of the slab's tensors, its tokens from one to before another; (H, T, D) each."""
+        own = self.slab.tensors[number][self.index, :, : self.length]
+        num_shared = self.num_shared
+        pieces = [own[:, max(0, start - num_shared) : stop - num_shared]]
+        if self.beginning and start < num_shared:
+            pieces.insert(0, self.beginning.tensors[number][:, start:stop])
+        return pieces
 
 
 @dataclass(slots=True, eq=False)
@@ -120,6 +182,11 @@ class Slab:
         self.values = [self._empty(shape, shape.value_dim) for shape in self.shapes]
 
     @property
+    def tensors(self) -> list[Tensor]:
+        """The keys of all layers, then the values."""
+        return [*self.keys, *self.values]
+
+    @property
     def has_room(self) -> bool:
         """Whether one more row may come."""
         return len(self.rows) < self.max_rows
@@ -144,19 +211,23 @@ class Slab:
         if 0 < 4 * len(self.rows) <= self.num_allocated:
             attempt(lambda: self._resize(2 * len(self.rows)))  # else it stays as it is
 
-    def take(self, row: Row) -> None:
-        """Move a row from a smaller slab to this one."""
-        source, index, length = row.slab, row.index, row.length
-        place = self.new_row(length)
-        for mine, theirs in zip(self._tensors(), source._tensors(), strict=True):
-            mine[place.index, :, : theirs.shape[2]] = theirs[index]
-            mine[place.index, :, theirs.shape[2] :] = 0
-        source.remove(row)
-        row.slab, row.index = self, place.index
+    def take(self, row: Row, beginning: SharedBeginning | None) -> None:
+        """Move a row here, perhaps from here; it keeps its tokens, those behind the beginning."""
+        stop, start = row.num_tokens, beginning.num_tokens if beginning else 0
+        place = self.new_row(stop - start)
+        for number, mine in enumerate(self.tensors):
+            at = 0
+            for piece in row.pieces(number, start, stop):
+                mine[place.index, :, at : at + piece.shape[1]] = piece
+                at += piece.shape[1]
+            mine[place.index, :, at:] = 0
+        row.slab.remove(row)
+        row.slab, row.index, row.length = self, place.index, place.length
+        row.begin_with(beginning)
         self.rows[place.index] = row
 
     def write(self, row: Row, kv_cache: DynamicCache) -> None:
-        """Copy a prompt's keys and values, shape (1, H, T, D), into a row of its length."""
+        """Copy the newest keys and values of a prompt, (1, H, T, D), into a row of its length."""
         for index, layer in enumerate(kv_cache.layers):
             slots = self.shapes[index].num_slots(self.capacity)
             first = max(0, row.length - slots, row.length - layer.keys.shape[2])
@@ -165,22 +236,20 @@ class Slab:
                 (self.keys[index], layer.keys),
                 (self.values[index], layer.values),
             ):
-                newest = theirs[0, :, first - row.length :]  # (H, T, D)
+                num_held = theirs.shape[2]
+                newest = theirs[0, :, num_held + first - row.length :]  # (H, T, D)
                 mine[row.index].index_copy_(1, at, newest.to(mine.dtype))
                 mine[row.index, :, row.length :] = 0
 
-    def _tensors(self) -> list[Tensor]:
-        return [*self.keys, *self.values]
-
     def _move(self, row: Row, index: int) -> None:
-        for tensor in self._tensors():
+        for tensor in self.tensors:
             tensor[index] = tensor[row.index]
         self.lengths[index], self.mask[index] = self.lengths[row.index], self.mask[row.index]
         self.rows[index] = row
         row.index = index
 
     def _state(self) -> list[Tensor]:
-        return [*self._tensors(), self.lengths, self.mask]
+        return [*self.tensors, self.lengths, self.mask]
 
     def _empty(self, shape: LayerShape, width: int) -> Tensor:
         size = (self.num_allocated, shape.num_heads, shape.num_slots(self.capacity), width)

@@ -12,7 +12,8 @@ from typing import Any
 from torch import Tensor
 from transformers import AttentionInterface
 
-from llava_custom.kv_rows import LayerStep, RowStep
+from llava_custom.kv_rows import RowStep
+from llava_custom.layer_step import LayerStep
 
 NAME = "lookout_rows"
 

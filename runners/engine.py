@@ -176,9 +176,7 @@ class Engine:
         per_token = self._running.kv_bytes_per_token
         num_choices = self._running.num_choices + sum(job.num_choices for job in self._readings)
         held = sum(job.num_kv_tokens * per_token for job in self._readings)
-        for answer in self._running.answers:
-            expected = answer.job.num_kv_tokens * per_token
-            held += max(expected, self._running.bytes_of(answer))
+        held += sum(self._running.expected_bytes_of(answer) for answer in self._running.answers)
         return self._limits.room(
             num_choices=num_choices, kv_bytes=held, kv_bytes_per_token=per_token
         )

@@ -8,6 +8,8 @@ from collections.abc import Iterable
 import torch
 from transformers import DynamicCache
 
+from llava_custom.symbols import Symbols
+
 
 class LoneRows:
     """The choices of one request: equally long, in transformers' own cache; see ``KvRows``.
@@ -27,7 +29,18 @@ class LoneRows:
         num_tokens = 0 if self._kv_cache is None else self._kv_cache.get_seq_length()
         return num_tokens * self.bytes_per_token * len(list(rows))
 
-    def add(self, kv_cache: DynamicCache, *, num_rows: int = 1, room: int = 0) -> list[int]:
+    def num_bytes_spared(self, rows: Iterable[int]) -> int:
+        """None: each row holds all its tokens."""
+        return 0
+
+    def add(
+        self,
+        kv_cache: DynamicCache,
+        *,
+        num_rows: int = 1,
+        room: int = 0,
+        symbols: Symbols | None = None,
+    ) -> list[int]:
         """Let the choices of a request join, which takes the cache over; there must be no other."""
         assert not self.order
         if num_rows > 1:

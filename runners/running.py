@@ -16,6 +16,7 @@ from contracts.errors import ServiceError
 from contracts.generation import Timings, TokenDelta, Usage
 from contracts.work_class import WorkClass
 from llava_custom.kv_rows import KvRows
+from llava_custom.symbols import symbols_of
 from runners.attempts import attempted, repeated
 from runners.drawing import draw
 from runners.engine_meter import EngineMeter
@@ -115,7 +116,10 @@ class Running:
         job = answer.job
         sequences = self._sequences(job)
         rows = self._kv_rows.add(
-            read.kv_cache, num_rows=len(sequences), room=min(job.max_tokens, FIRST_ROOM)
+            read.kv_cache,
+            num_rows=len(sequences),
+            room=min(job.max_tokens, FIRST_ROOM),
+            symbols=symbols_of(job.prompt),
         )
         answer.rows = list(rows)
         self.answers.append(answer)
@@ -162,6 +166,12 @@ class Running:
     def bytes_of(self, answer: Answer) -> int:
         """Memory of an answer's keys and values."""
         return self._kv_rows.num_bytes(answer.rows)
+
+    def expected_bytes_of(self, answer: Answer) -> int:
+        """Likewise, or what it will probably need, beside what others hold for it."""
+        spared = self._kv_rows.num_bytes_spared(answer.rows)
+        expected = answer.job.num_kv_tokens * self.kv_bytes_per_token - spared
+        return max(expected, self.bytes_of(answer))
 
     def _sequences(self, job: Job) -> list[Tokens]:
         sampling = job.request.sampling

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from random import Random
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -44,6 +45,11 @@ class Network:
             config.layer_types = ["sliding_attention", "full_attention", "sliding_attention"]
             self.network = Gemma3ForCausalLM(config).eval()
 
+    @property
+    def has_no_windows(self) -> bool:
+        """Whether its layers keep all tokens."""
+        return not isinstance(self.network, Gemma3ForCausalLM)
+
     def read(self, token_ids: list[int]) -> tuple[DynamicCache, Tensor]:
         """A prompt's cache, and the logits (V,) after it."""
         kv_cache = DynamicCache(config=self.network.config)
@@ -77,18 +83,33 @@ def some_ids(random: Random, length: int) -> list[int]:
     return [random.randrange(50) for _ in range(length)]
 
 
+def beginnings(random: Random) -> list[list[int]]:
+    """Some of them begin alike, within and beyond a slab's smallest row."""
+    first, second = some_ids(random, 300), some_ids(random, 200)
+    return [[], first, first[:140], first[:200], first[:136] + second, second]
+
+
+@pytest.mark.parametrize("is_sharing", [False, True])
 @pytest.mark.parametrize("seed", range(4))
-def test_rows_that_come_and_go_read_as_they_do_alone(network: Network, seed: int) -> None:
+def test_rows_that_come_and_go_read_as_they_do_alone(
+    network: Network, seed: int, is_sharing: bool
+) -> None:
     random, kv_rows, texts = Random(seed), KvRows(), dict[int, list[int]]()
+    common, num_shared = beginnings(random), 0
     for turn in range(50):
         while len(texts) < 2 or (len(texts) < 9 and random.random() < 0.3):
-            text = some_ids(random, random.choice([1, 5, 62, 63, 64, 69, 70, 71, 130, 300]))
-            added = kv_rows.add(network.read(text)[0], num_rows=random.choice([1, 1, 3]))
+            text = random.choice(common) if is_sharing else []
+            text = text + some_ids(random, random.choice([1, 5, 62, 63, 64, 69, 70, 71, 130, 300]))
+            symbols = np.array(text) if is_sharing and random.random() < 0.8 else None
+            added = kv_rows.add(
+                network.read(text)[0], num_rows=random.choice([1, 1, 3]), symbols=symbols
+            )
             texts |= {row: list(text) for row in added}
         if random.random() < 0.3:
             gone = random.sample(list(texts), random.randrange(1, len(texts)))
             kv_rows.remove(gone)
             texts = {row: text for row, text in texts.items() if row not in gone}
+        num_shared += kv_rows.num_bytes_spared(texts) > 0
         new = {row: random.randrange(50) for row in texts}
         kv_rows.next_step()  # may change the order
         logits = network.step(kv_rows, [new[row] for row in kv_rows.order])
@@ -98,6 +119,7 @@ def test_rows_that_come_and_go_read_as_they_do_alone(network: Network, seed: int
             assert kv_rows.num_tokens(row) == len(texts[row])
             if turn % 10 == 9:
                 assert_close(ours, network.read(texts[row])[1])
+    assert (num_shared > 10) == (is_sharing and network.has_no_windows)
 
 
 def test_a_row_outgrows_its_slab_and_its_window(network: Network) -> None:
@@ -126,6 +148,56 @@ def test_a_long_row_does_not_lengthen_short_ones(network: Network) -> None:
     for length in (*[20] * 7, 1500):
         kv_rows.add(network.read(some_ids(random, length))[0], room=20)
     assert kv_rows.num_bytes(kv_rows.order) <= (7 * 64 + 1536) * kv_rows.bytes_per_token
+
+
+def per_token(kv_rows: KvRows, num_bytes: int) -> float:
+    return num_bytes / kv_rows.bytes_per_token
+
+
+def test_what_rows_begin_with_is_held_once(network: Network) -> None:
+    if not network.has_no_windows:
+        pytest.skip("rows with windows share nothing")
+    random, kv_rows, rows = Random(5), KvRows(), []
+    beginning = some_ids(random, 500)
+    texts = [beginning + some_ids(random, 20) for _ in range(8)]
+    for text in texts:
+        rows += kv_rows.add(network.read(text)[0], symbols=np.array(text))
+    assert per_token(kv_rows, kv_rows.num_bytes(rows)) == pytest.approx(500 + 8 * 64, abs=20)
+    spared = kv_rows.num_bytes_spared(rows)
+    assert per_token(kv_rows, spared) == pytest.approx(7 * 500, abs=20)
+    assert per_token(kv_rows, kv_rows.num_bytes(rows[:1])) == pytest.approx(64 + 500 / 8, abs=3)
+    logits = network.step(kv_rows, [9] * 8)
+    for row, ours in zip(kv_rows.order, logits, strict=True):
+        assert_close(ours, network.read([*texts[rows.index(row)], 9])[1])
+    kv_rows.remove(rows[1:])
+    assert kv_rows.num_bytes_spared(rows[:1]) == 0
+    assert per_token(kv_rows, kv_rows.num_bytes(rows[:1])) == pytest.approx(500 + 64, abs=20)
+    kv_rows.remove(rows[:1])
+    assert kv_rows.num_bytes(kv_rows.order) == 0
+
+
+def test_choices_of_one_prompt_share_all_of_it(network: Network) -> None:
+    if not network.has_no_windows:
+        pytest.skip("rows with windows share nothing")
+    random, kv_rows = Random(6), KvRows()
+    text = some_ids(random, 300)
+    rows = kv_rows.add(network.read(text)[0], num_rows=4, symbols=np.array(text))
+    assert per_token(kv_rows, kv_rows.num_bytes(rows)) == 300 + 4 * 64
+    network.step(kv_rows, [1, 2, 3, 4])  # not committed
+    logits = network.step(kv_rows, [5, 6, 7, 8])
+    for ours, token_id in zip(logits, [5, 6, 7, 8], strict=True):
+        assert_close(ours, network.read([*text, token_id])[1])
+
+
+def test_no_memory_for_a_shared_beginning_leaves_the_rows_as_they_were(network: Network) -> None:
+    kv_rows, text = KvRows(), some_ids(Random(7), 200)
+    kv_cache, symbols = network.read(text)[0], np.array(text)
+    rows = kv_rows.add(kv_cache, symbols=symbols)
+    with pytest.raises(RuntimeError, match="can't allocate"):
+        kv_rows.add(kv_cache, num_rows=2, room=1 << 50, symbols=symbols)
+    assert kv_rows.order == rows
+    assert kv_rows.num_bytes_spared(rows) == 0
+    assert_close(network.step(kv_rows, [9])[0], network.read([*text, 9])[1])
 
 
 def test_memory_goes_with_its_rows(network: Network) -> None:

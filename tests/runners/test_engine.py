@@ -124,6 +124,38 @@ def test_a_first_token_is_handed_over_before_the_step_after_it(
     assert happened[:2] == ["flush", "step"]
 
 
+def test_answers_that_share_their_beginning_are_the_answers_alone(
+    model: VisionLanguageModel,
+) -> None:
+    held: list[int] = []
+
+    class Watched(Crowded):
+        def decode_step(
+            self, token_ids: Tensor, positions: Tensor, kv_cache: DynamicCache | RowStep
+        ) -> Tensor:
+            held.append(engine.stats().kv_bytes // len(token_ids))
+            return super().decode_step(token_ids, positions, kv_cache)
+
+    random, watched = Random(4), Watched(model)
+    seen, long = VideoPart(clip(random, 3)), " ".join(["red ball"] * 150)
+    asked = [
+        Asked(
+            (ChatMessage("user", (seen, TextPart(f"{long} {word}"))),),
+            SamplingParams(
+                max_tokens=24, min_tokens=24 - index, num_choices=1 + 2 * (index == 3), seed=index
+            ),
+        )
+        for index, word in enumerate(WORDS[:6])
+    ]
+    expected = one_by_one(model, asked)
+    with turning(watched) as engine:
+        for one in asked:
+            one.submit(engine, watched)
+        assert [one.answers() for one in asked] == expected
+    tokens = model.plan(asked[0].messages).tokens.total
+    assert 0 < min(filter(None, held)) < tokens * model.kv_bytes_per_token / 2
+
+
 def test_requests_are_computed_together(llava_video: VisionLanguageModel) -> None:
     sizes: list[int] = []
 
