@@ -24,6 +24,7 @@ from contracts.errors import UnsupportedValue
 logger = logging.getLogger(__name__)
 
 MAX_GRAMMARS = 16
+MAX_KEPT_BYTES = 256_000_000
 MAX_USES = 20_000  # tokens; the masks of a grammar share one table of states, which only grows
 MAX_REASON_CHARS = 200
 REHEARSED_TOKENS = 4
@@ -36,8 +37,13 @@ JSON_OPTIONS = {  # at most a blank where people write one: bounded values make 
     "coerce_one_of": True,
 }
 
-# Source: llguidance's ParserLimits, api.rs: fuel lasts 1 ms for 50 000 at first, 14 000 at a token;
-# a state takes 1 to 2 kB.
+# llguidance does not tell what a grammar takes. Measured with 1 000 and 150 000 tokens: at most
+# 2.5 MB when compiled, 24 kB a token of its answers, and 600 bytes a state.
+COMPILED_BYTES = 4_000_000
+BYTES_PER_USE = 25_000
+BYTES_PER_STATE = 700
+
+# Source: llguidance's ParserLimits, api.rs: fuel lasts 1 ms for 50 000 at first, 14 000 at a token.
 LIMITS = LLParserLimits(
     initial_lexer_fuel=500_000,
     step_lexer_fuel=200_000,
@@ -60,6 +66,12 @@ class Grammar:
     def is_worn(self) -> bool:
         """Whether the next request should get a fresh one: its masks share what they learn."""
         return self.has_failed or self.num_uses > MAX_USES
+
+    @property
+    def num_bytes(self) -> int:
+        """Memory that it takes at most."""
+        states = BYTES_PER_STATE * LIMITS.max_lexer_states
+        return COMPILED_BYTES + min(BYTES_PER_USE * self.num_uses, states)
 
     def new_mask(self) -> "GrammarMask":
         """The mask of a sequence from its first token on."""
@@ -121,7 +133,7 @@ class GrammarMask:
 
 
 class GrammarCompiler:
-    """Compiles forms for one vocabulary, and keeps the latest.
+    """Compiles forms for one vocabulary, and keeps the latest, by number and by what they may take.
 
     Args:
         tokenizer: The model's. With 150 000 tokens it takes a second or two to look through, in
@@ -152,9 +164,14 @@ class GrammarCompiler:
         if grammar is None or grammar.is_worn:
             grammar = self._compile(form)
         self._kept[form] = grammar
-        if len(self._kept) > MAX_GRAMMARS:
+        while len(self._kept) > 1 and not self._has_room:
             del self._kept[next(iter(self._kept))]
         return grammar
+
+    @property
+    def _has_room(self) -> bool:
+        num_bytes = sum(grammar.num_bytes for grammar in self._kept.values())
+        return len(self._kept) <= MAX_GRAMMARS and num_bytes <= MAX_KEPT_BYTES
 
     def _compile(self, form: AnswerForm) -> Grammar:
         if self._vocabulary is None:

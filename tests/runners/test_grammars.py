@@ -264,6 +264,30 @@ def test_the_latest_grammars_are_kept(compiler: GrammarCompiler) -> None:
     assert compiler.compile(forms[0]) is not first
 
 
+def test_grammars_that_grow_large_leave_others_less_room(
+    compiler: GrammarCompiler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forms = [ChoiceForm((f"{number} is a number",)) for number in range(4)]
+    compiled = [compiler.compile(form) for form in forms[:3]]
+    room = sum(grammar.num_bytes for grammar in compiled)
+    monkeypatch.setattr(grammars, "MAX_KEPT_BYTES", room)
+    assert [compiler.compile(form) for form in forms[:3]] == compiled
+    answer(compiler, forms[2], random.Random(1))
+    assert compiler.compile(forms[1]) is compiled[1]  # and the oldest has left
+    assert compiler.compile(forms[2]) is compiled[2]
+    assert compiler.compile(forms[0]) is not compiled[0]
+
+
+def test_a_grammar_larger_than_all_room_is_kept_alone(
+    compiler: GrammarCompiler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(grammars, "MAX_KEPT_BYTES", 1)
+    first = compiler.compile(ChoiceForm(("one",)))
+    assert compiler.compile(ChoiceForm(("one",))) is first
+    compiler.compile(ChoiceForm(("two",)))
+    assert compiler.compile(ChoiceForm(("one",))) is not first
+
+
 def test_masks_of_one_grammar_go_their_own_ways(compiler: GrammarCompiler) -> None:
     grammar = compiler.compile(ChoiceForm(("ab", "ba")))
     a, b = TOKENIZER.convert_tokens_to_ids(["a", "b"])
