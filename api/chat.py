@@ -75,37 +75,39 @@ async def _complete(
 
 async def chat_events(reply: Reply, previews: Previews) -> AsyncGenerator[bytes, None]:
     """One event per delta; a failure is an event too, and DONE always closes."""
-    said = ""
+    said, end = "", b""
     try:
-        for chunk in _first_chunks(reply):
-            yield event(chunk)
+        blank = _blank_chunk(reply)
+        yield b"".join(event(chunk) for chunk in _first_chunks(reply, blank))
         async for delta in reply.generation:
             said += delta.text if delta.choice_index == 0 else ""
             if delta.text or delta.logprobs or delta.finish_reason:
-                yield event(_chunk(reply, [_delta_choice(delta)]))
+                yield event(blank | {"choices": [_delta_choice(delta)]})
         if reply.asked.has_usage_chunk:
-            yield event(_chunk(reply, []) | reply.cost(reply.generation.usage))
+            end = event(blank | reply.cost(reply.generation.usage))
         note_answer(previews, reply.generation.messages, said)
     except ServiceError as exc:
-        yield event(openai_body(public_error(exc, reply.request_id)))
+        end = event(openai_body(public_error(exc, reply.request_id)))
     except Exception:  # the status is spent; a client that leaves passes through untouched
         logger.exception("request %s failed after its first byte", reply.request_id)
-        yield event(openai_body(server_error(reply.request_id)))
-    yield DONE
+        end = event(openai_body(server_error(reply.request_id)))
+    yield end + DONE
 
 
-def _first_chunks(reply: Reply) -> list[Json]:
+def _blank_chunk(reply: Reply) -> Json:
+    """What all chunks of a reply have in common, in the order of their fields."""
+    chunk: Json = reply.head("chat.completion.chunk") | {"choices": []}
+    return chunk | {"usage": None} if reply.asked.has_usage_chunk else chunk
+
+
+def _first_chunks(reply: Reply, blank: Json) -> list[Json]:
     opening: Json = {"role": "assistant", "content": ""}
     chunks = [
-        _chunk(reply, [_choice(index, opening)]) for index in range(reply.generation.num_choices)
+        blank | {"choices": [_choice(index, opening)]}
+        for index in range(reply.generation.num_choices)
     ]
     chunks[0]["media_info"] = media_info(reply.generation.messages)
     return chunks
-
-
-def _chunk(reply: Reply, choices: list[Json]) -> Json:
-    chunk = reply.head("chat.completion.chunk") | {"choices": choices}
-    return chunk | {"usage": None} if reply.asked.has_usage_chunk else chunk
 
 
 def _delta_choice(delta: TokenDelta) -> Json:

@@ -11,20 +11,20 @@ from functools import partial
 
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from api.client import ended_by, while_client_stays, within
 
 DONE = b"data: [DONE]\n\n"
 KEEP_ALIVE = b": keep-alive\n\n"
+ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 HEADERS = {"cache-control": "no-store", "x-accel-buffering": "no"}
 
 
 def event(value: object, *, name: str | None = None) -> bytes:
     """One event that carries JSON, under a name or without."""
-    text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     named = f"event: {name}\n" if name else ""
-    return f"{named}data: {text}\n\n".encode()
+    return f"{named}data: {ENCODER.encode(value)}\n\n".encode()
 
 
 class EventStream(Response):
@@ -55,7 +55,8 @@ class EventStream(Response):
         self._close = close
         self._keep_alive_s = keep_alive_s
         self._patience_s = patience_s
-        self._quiet_since_s = 0.0
+        self._touched_s = 0.0
+        self._is_sending = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the events."""
@@ -70,26 +71,36 @@ class EventStream(Response):
         start = {"status": self.status_code, "headers": self.raw_headers}
         await send({"type": "http.response.start", **start})
         self._touch()
-        async with ended_by(partial(self._keep_alive, send), ClientDisconnect()):
+        async with ended_by(partial(self._watch, send), ClientDisconnect()):
             async for one in self._events:
                 self._touch()
-                await self._send(send, one)
-        await self._send(send, b"", is_last=True)
+                self._is_sending = True
+                await send(_body(one))
+                self._is_sending = False
+        async with within(self._patience_s):
+            await send(_body(b"", is_last=True))
 
     def _touch(self) -> None:
-        self._quiet_since_s = asyncio.get_running_loop().time()
+        self._touched_s = asyncio.get_running_loop().time()
 
-    async def _keep_alive(self, send: Send) -> None:
-        """Break silences until the client takes nothing any more."""
+    async def _watch(self, send: Send) -> None:
+        """Break silences until the client takes nothing any more.
+
+        One task looks at the clock now and then; a timer for each event would cost as much as it.
+        """
         with suppress(ClientDisconnect):
             while True:
-                quiet_s = asyncio.get_running_loop().time() - self._quiet_since_s
-                if quiet_s < self._keep_alive_s:
-                    await asyncio.sleep(self._keep_alive_s - quiet_s)
-                    continue
-                self._touch()
-                await self._send(send, KEEP_ALIVE)
+                limit_s = self._patience_s if self._is_sending else self._keep_alive_s
+                left_s = self._touched_s + limit_s - asyncio.get_running_loop().time()
+                if left_s > 0:
+                    await asyncio.sleep(min(left_s, self._patience_s))
+                elif self._is_sending:
+                    return
+                else:
+                    async with within(self._patience_s):
+                        await send(_body(KEEP_ALIVE))
+                    self._touch()
 
-    async def _send(self, send: Send, body: bytes, *, is_last: bool = False) -> None:
-        async with within(self._patience_s):
-            await send({"type": "http.response.body", "body": body, "more_body": not is_last})
+
+def _body(body: bytes, *, is_last: bool = False) -> Message:
+    return {"type": "http.response.body", "body": body, "more_body": not is_last}

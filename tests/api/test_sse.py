@@ -188,6 +188,16 @@ async def test_a_client_that_takes_nothing_any_more_ends_the_work(
     assert runner.is_closed
 
 
+async def test_a_client_that_does_not_even_take_a_comment_ends_the_work() -> None:
+    runner = DeltaRunner(ADMITTED, None)
+    deps = replace(deps_of(runner, sse_keepalive_s=0.01), patience_s=0.05)
+    body = [json.dumps(user("hi", stream=True)).encode()]
+    client = Stalled(build_app(lambda: deps), CHAT, body, JSON)
+    await asyncio.wait_for(client.run(), 5)
+    assert b"keep-alive" not in client.body
+    assert runner.is_closed
+
+
 async def test_the_status_waits_for_admission() -> None:
     deps = deps_of(DeltaRunner(None))
     body = json.dumps(user("hi", stream=True)).encode()
