@@ -8,6 +8,7 @@ import asyncio
 import hashlib
 import os
 from collections import OrderedDict
+from functools import partial
 from typing import BinaryIO
 
 import numpy as np
@@ -16,6 +17,7 @@ from contracts.errors import MediaKind
 from contracts.media import U8
 from media.decoder import Decoder
 from media.jobs import Answer, Job
+from media.small_work import work_through
 
 READ_BYTES = 1 << 20
 Key = tuple[bytes, Job]
@@ -39,16 +41,14 @@ class KeptDecodings:
         """Do one job, or remember it; see ``Decoder.run``. Pixels must not be written to."""
         if not self._max_bytes:
             return await self._decoder.run(job, medium, kind)
-        # Shielded, because a thread that never began would never close its descriptor.
-        digest = asyncio.create_task(asyncio.to_thread(_digest, os.dup(medium.fileno())))
-        key = (await asyncio.shield(digest), job)
+        key = (await _digest_of(medium), job)
         if key in self._kept:
             self._kept.move_to_end(key)
             return self._kept[key]
         answer, rgb = await self._decoder.run(job, medium, kind)
         if rgb.nbytes > self._max_bytes:
             return answer, rgb
-        own = await asyncio.to_thread(_own, rgb)
+        own = await work_through(rgb.nbytes, partial(_own, rgb))
         self._keep(key, answer, own)
         return answer, own
 
@@ -66,6 +66,13 @@ class KeptDecodings:
             self._num_bytes -= oldest.nbytes
         self._kept[key] = (answer, rgb)
         self._num_bytes += rgb.nbytes
+
+
+async def _digest_of(medium: BinaryIO) -> bytes:
+    size = os.fstat(medium.fileno()).st_size
+    work = work_through(size, partial(_digest, os.dup(medium.fileno())))
+    # Shielded, because a thread that never began would never close its descriptor.
+    return await asyncio.shield(asyncio.create_task(work))
 
 
 def _digest(descriptor: int) -> bytes:

@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import BinaryIO
 
 from contracts.errors import EmptyFile, MediaKind, MissingMedia
@@ -15,6 +16,7 @@ from media.fetch import Fetcher
 from media.folder import MediaFolder, is_file_url
 from media.inline import decode_inline, is_remote, too_large
 from media.limits import IfVideo, MediaLimits
+from media.small_work import work_through
 from media.sniff import HEAD_BYTES, Content, sniff
 
 
@@ -83,7 +85,9 @@ class MediumOpener:
         if is_remote(source.url, kind):
             return await self._fetcher.fetch(source.url.strip(), kind, limits, if_video=if_video)
         max_bytes = (if_video.limits if if_video else limits).max_bytes
-        return await asyncio.to_thread(_inline_file, source.url, max_bytes, kind)
+        return await work_through(
+            len(source.url), partial(_inline_file, source.url, max_bytes, kind)
+        )
 
 
 def _inline_file(url: str, max_bytes: int, kind: MediaKind) -> BinaryIO:

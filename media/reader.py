@@ -3,11 +3,11 @@
 Belongs to one event loop. Every temporary file is unnamed.
 """
 
-import asyncio
 import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
@@ -41,6 +41,7 @@ from media.kept_decodings import KeptDecodings
 from media.limits import IfVideo, MediaLimits
 from media.medium import Medium, MediumOpener
 from media.sampling import check_list, choose_from_list
+from media.small_work import work_through
 from media.sniff import (
     UNKNOWN,
     not_a_video,
@@ -230,7 +231,8 @@ class IsolatedMediaReader:
             if not medium.content.image_format:
                 raise not_an_image(medium.content)
             max_bytes = self._limits.video_fetch.max_bytes
-            offset, size = await asyncio.to_thread(_copy, medium.file, joined, max_bytes)
+            copy = partial(_copy, medium.file, joined, max_bytes)
+            offset, size = await work_through(len(url), copy)
             return offset, size, medium.content.image_format
 
 
