@@ -9,7 +9,7 @@ import gc
 import logging
 import threading
 import time
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TypeVar
@@ -53,8 +53,11 @@ logger = logging.getLogger(__name__)
 
 MAX_TURN_S = 30  # an engine that has not turned for so long is not ready
 JOIN_S = 30  # how long close waits for the step that is running
+SHORT_CHARS = 500  # are planned in less than a millisecond,
+SMALL_BYTES = 65_536  # and pixels told apart in a tenth; a thread would take as long
 
 Item = TypeVar("Item")
+Planned = TypeVar("Planned")
 
 
 class TransformersRunner:
@@ -143,18 +146,21 @@ class TransformersRunner:
         job = Job(request, prompt, max_tokens, self._hand_over.listener(items), grammar)
         assert self._engine is not None  # set before the model is
         self._engine.submit(job)
+        late = _tell_when_late(request.deadline_s, items)
         try:
-            while (item := await _next_before(request.deadline_s, items)) is not None:
+            while (item := await items.get()) is not None:
                 if isinstance(item, ServiceError):
                     raise item
                 yield item
         finally:
+            late.cancel()
             job.cancel()
 
     async def judge(self, request: JudgeRequest) -> list[Judgement]:
         """Judge a clip; see ``Judge``."""
         model = self._loaded()
-        prompts = [await self._plan(model, _ask(request, text)) for text in request.questions]
+        asked = [_ask(request, question) for question in request.questions]
+        prompts = await self._planned(lambda: [model.plan(messages) for messages in asked])
         for prompt in prompts:
             room_in(prompt.tokens, model.context_length)
         items: asyncio.Queue[list[Judgement] | ServiceError] = asyncio.Queue()
@@ -164,9 +170,11 @@ class TransformersRunner:
         await self._tell_media_apart(job.prompt)
         assert self._engine is not None  # set before the model is
         self._engine.submit(job)
+        late = _tell_when_late(request.deadline_s, items)
         try:
-            item = await _next_before(request.deadline_s, items)
+            item = await items.get()
         finally:
+            late.cancel()
             job.cancel()
         if isinstance(item, ServiceError):
             raise item
@@ -193,8 +201,13 @@ class TransformersRunner:
         return self._model
 
     async def _plan(self, model: ModelFamily, messages: tuple[ChatMessage, ...]) -> Prompt:
+        if sum(len(message.text) for message in messages) <= SHORT_CHARS:
+            return model.plan(messages)
+        return await self._planned(lambda: model.plan(messages))
+
+    async def _planned(self, plan: Callable[[], Planned]) -> Planned:
         """Plan on one thread of its own: a million characters must not hold up the event loop."""
-        return await asyncio.get_running_loop().run_in_executor(self._planner, model.plan, messages)
+        return await asyncio.get_running_loop().run_in_executor(self._planner, plan)
 
     async def _grammar(self, form: AnswerForm | None) -> Grammar | None:
         """Compile on a thread of its own, beside the event loop, the planner and the device."""
@@ -205,8 +218,10 @@ class TransformersRunner:
         return await asyncio.get_running_loop().run_in_executor(self._compiling, compile_form, form)
 
     async def _tell_media_apart(self, prompt: Prompt) -> None:
-        """Read all pixels on some thread: that of the device has better to do."""
-        if prompt.visuals:
+        """Read all pixels, many of them on some thread: that of the device has better to do."""
+        if sum(rgb.nbytes for visual in prompt.visuals for rgb in visual.pictures) <= SMALL_BYTES:
+            prompt.tell_media_apart()
+        else:
             await asyncio.to_thread(prompt.tell_media_apart)
 
     def _note_progress(self, share: float) -> None:
@@ -259,17 +274,13 @@ def _limits(settings: Settings, model: ModelFamily) -> EngineLimits:
     return EngineLimits(settings.max_queue, settings.max_batch, kv_bytes)
 
 
-async def _next_before(deadline_s: float, items: "asyncio.Queue[Item]") -> Item:
-    """The next item.
-
-    Raises:
-        RequestTimeout: The deadline passed first.
-    """
-    try:
-        async with asyncio.timeout(deadline_s - time.monotonic()):
-            return await items.get()
-    except TimeoutError:
-        raise RequestTimeout("the answer was not complete within VLM_REQUEST_TIMEOUT_S") from None
+def _tell_when_late(
+    deadline_s: float, items: "asyncio.Queue[Item | ServiceError]"
+) -> asyncio.TimerHandle:
+    """Put the refusal among the items when the deadline passes: one timer for a whole answer."""
+    error = RequestTimeout("the answer was not complete within VLM_REQUEST_TIMEOUT_S")
+    left_s = deadline_s - time.monotonic()
+    return asyncio.get_running_loop().call_later(left_s, items.put_nowait, error)
 
 
 def _check_token_ids(sampling: SamplingParams, vocab_size: int) -> None:
