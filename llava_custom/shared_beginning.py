@@ -4,7 +4,7 @@ Knows nothing of prompts. Letters: ``N`` rows, ``H`` heads of keys, ``G`` querie
 ``T`` tokens, ``D`` width.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Self
 
 from torch import Tensor
@@ -22,11 +22,16 @@ class SharedBeginning:
         keys: Of each layer, (H, T, D).
         values: Likewise.
         num_rows: That begin with it.
+        num_bytes: The memory it keeps, also behind its end where it was longer once.
     """
 
     keys: list[Tensor]
     values: list[Tensor]
     num_rows: int = 0
+    num_bytes: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.num_bytes = sum(one.untyped_storage().nbytes() for one in self.tensors)
 
     @property
     def num_tokens(self) -> int:
@@ -37,11 +42,6 @@ class SharedBeginning:
     def tensors(self) -> list[Tensor]:
         """The keys of all layers, then the values."""
         return [*self.keys, *self.values]
-
-    @property
-    def num_bytes(self) -> int:
-        """The memory it keeps, also behind its end where it was longer once."""
-        return sum(one.untyped_storage().nbytes() for one in self.tensors)
 
     def shorter(self, num_tokens: int) -> Self:
         """The first tokens of it; the memory is the same."""
