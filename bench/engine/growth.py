@@ -2,6 +2,7 @@
 
 Bytes are the weights that a step reads, once, and the keys and values of all rows; operations are
 two for each weight and row, and attention's. Both are divided by rates measured in the same run.
+A second time is of rows that answer one prompt, whose keys and values are held and read once.
 """
 
 import math
@@ -11,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 from transformers import DynamicCache
 
@@ -19,6 +21,7 @@ from bench.engine.table import markdown
 from llava_custom import Embedded, LoadOptions
 from llava_custom.checkpoint import read_shapes
 from llava_custom.kv_rows import KvRows
+from llava_custom.symbols import Symbols
 from runners.family import ModelFamily
 from runners.loading import load_model
 
@@ -46,13 +49,19 @@ class Rates:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One size, and how long a step took at the median."""
+    """One size, and how long a step took at the median.
+
+    Attributes:
+        seconds: Of rows with keys and values of their own.
+        shared_s: Of rows that begin with the same.
+    """
 
     batch_size: int
     context: int
     num_bytes: int
     num_operations: int
     seconds: float
+    shared_s: float
 
     def least_s(self, rates: Rates) -> float:
         """The longer of reading and computing."""
@@ -71,10 +80,13 @@ class Step:
             f"{self.seconds * 1e3:.1f}",
             f"{self.seconds / least_s:.1f}",
             f"{self.batch_size / self.seconds:.0f}",
+            f"{self.shared_s * 1e3:.1f}",
         )
 
 
-COLUMNS = ("batch", "context", "MB", "GFLOP", "at least ms", "step ms", "ratio", "tokens/s")
+COLUMNS = (
+    "batch", "context", "MB", "GFLOP", "at least ms", "step ms", "ratio", "tokens/s", "shared ms",
+)  # fmt: skip
 
 
 def measure_growth(
@@ -124,13 +136,20 @@ def _steps(
                 WEIGHT_BYTES * num_weights + batch_size * numbers * KV_BYTES,
                 2 * batch_size * (num_weights + numbers),
                 _step_s(model, kv_cache, batch_size, context),
+                _step_s(model, kv_cache, batch_size, context, np.arange(context)),
             )
 
 
-def _step_s(model: ModelFamily, kv_cache: DynamicCache, batch_size: int, context: int) -> float:
-    """Of rows that share a prompt, each with keys and values of its own."""
+def _step_s(
+    model: ModelFamily,
+    kv_cache: DynamicCache,
+    batch_size: int,
+    context: int,
+    symbols: Symbols | None = None,
+) -> float:
+    """Of rows with one prompt; they share it where its symbols are known."""
     rows = KvRows()
-    rows.add(kv_cache, num_rows=batch_size, room=1)
+    rows.add(kv_cache, num_rows=batch_size, room=1, symbols=symbols)
     token_ids = torch.arange(batch_size) % VOCABULARY
     positions = torch.full((batch_size,), context)
     return _median_s(lambda: model.decode_step(token_ids, positions, rows.next_step()))
