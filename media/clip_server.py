@@ -1,8 +1,6 @@
-"""Forks decoders of videos: ``python -m media.clip_server FD``."""
+"""Forks decoders of videos; ``media.start_server`` runs it."""
 
 import io
-import pickle
-import sys
 
 import av
 import av.logging
@@ -11,7 +9,7 @@ from contracts.media import FrameSampling, PixelRange
 from media.clips import read_clip
 from media.decoder_process import REHEARSAL_LIMITS, Work
 from media.fork_server import serve
-from media.jobs import Answer, ClipJob, Job, PixelSink, Request
+from media.jobs import Answer, ClipJob, Job, PixelSink, Request, encode_request
 
 SIZE_WH = (64, 64)
 NUM_FRAMES = 2
@@ -47,6 +45,7 @@ def small_clip() -> bytes:
     return encoded.getvalue()
 
 
-if __name__ == "__main__":
+def main(control_fd: int) -> None:
+    """Serve until the control socket closes."""
     av.logging.set_level(av.logging.PANIC)
-    serve(int(sys.argv[1]), Work(run, (pickle.dumps(REQUEST), small_clip())))
+    serve(control_fd, Work(run, (encode_request(REQUEST), small_clip())))

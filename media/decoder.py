@@ -13,7 +13,6 @@ import logging
 import math
 import mmap
 import os
-import pickle
 import signal
 import socket
 import subprocess
@@ -41,6 +40,7 @@ from media.jobs import (
     PictureAnswer,
     Request,
     decode_answer,
+    encode_request,
     num_bytes,
 )
 
@@ -49,6 +49,7 @@ logger = logging.getLogger(__name__)
 ROOT = Path(__file__).resolve().parent.parent
 PICTURE_SERVER, CLIP_SERVER = "media.picture_server", "media.clip_server"
 MAX_ANSWER_BYTES = 1 << 20
+MAX_READ_BYTES = 1 << 20
 END_WAIT_S = 5.0
 
 
@@ -87,15 +88,14 @@ class Decoder:
             pixels_fd = os.memfd_create("pixels", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
             try:
                 with theirs:
-                    request = pickle.dumps(Request(job, kind, self._limits))
                     self._submit(
                         CLIP_SERVER if isinstance(job, ClipJob) else PICTURE_SERVER,
-                        request,
+                        encode_request(Request(job, kind, self._limits)),
                         [theirs.fileno(), pixels_fd, medium.fileno()],
                     )
                 ours.setblocking(False)
                 answer = self._conclude(await self._wait(ours, kind), kind)
-                return answer, _map_pixels(pixels_fd, answer)
+                return answer, _take_pixels(pixels_fd, answer)
             finally:
                 ours.close()  # the server kills a decoder that nobody waits for any more
                 os.close(pixels_fd)
@@ -155,18 +155,34 @@ def _death(exit_code: int, limits: Limits, kind: MediaKind) -> ServiceError:
     return ParseError(f"the {kind} is damaged: its decoder crashed on it", kind=kind)
 
 
-def _map_pixels(pixels_fd: int, answer: Answer) -> U8:
-    """Map the pixels without copying them; nobody can shrink the file under the mapping.
+def _take_pixels(pixels_fd: int, answer: Answer) -> U8:
+    """The pixels that an answer says: read where they are few, else mapped.
 
-    Writing to the array changes a private copy of the page.
+    Few are read sooner than mapped, and keep no descriptor. Writing to either is possible.
     """
     count = 1 if isinstance(answer, PictureAnswer) else len(answer.times_s)
     size = num_bytes(answer.shape, count)
+    if size > MAX_READ_BYTES:
+        return _map_pixels(pixels_fd, size).reshape(count, *answer.shape)
+    rgb = np.empty((count, *answer.shape), np.uint8)
+    if not size or os.preadv(pixels_fd, [rgb.data], 0) != size:
+        raise _too_few_pixels()
+    return rgb
+
+
+def _map_pixels(pixels_fd: int, size: int) -> U8:
+    """Map pixels without copying them; nobody can shrink the file under the mapping.
+
+    Writing to the array changes a private copy of the page.
+    """
     fcntl.fcntl(pixels_fd, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW)
-    if not 0 < size <= os.fstat(pixels_fd).st_size:
-        raise RunnerError("a decoder sent fewer pixels than it said")
-    mapped = mmap.mmap(pixels_fd, size, access=mmap.ACCESS_COPY)
-    return np.frombuffer(mapped, np.uint8).reshape(count, *answer.shape)
+    if size > os.fstat(pixels_fd).st_size:
+        raise _too_few_pixels()
+    return np.frombuffer(mmap.mmap(pixels_fd, size, access=mmap.ACCESS_COPY), np.uint8)
+
+
+def _too_few_pixels() -> RunnerError:
+    return RunnerError("a decoder sent fewer pixels than it said")
 
 
 def _python_path() -> str:
@@ -182,7 +198,7 @@ class _ServerProcess:
         with theirs:
             fd = theirs.fileno()
             self._process = subprocess.Popen(
-                [sys.executable, "-P", "-m", module, str(fd)],
+                [sys.executable, "-P", "-m", "media.start_server", module, str(fd)],
                 pass_fds=(fd,),
                 stdin=subprocess.DEVNULL,
                 # Only what importing takes: a decoder has no use for the service's secrets.

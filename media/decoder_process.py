@@ -7,7 +7,6 @@ already. It holds no descriptor but its intake until the job comes.
 import ctypes
 import fcntl
 import os
-import pickle
 import resource
 import signal
 import socket
@@ -23,6 +22,7 @@ from media.jobs import (
     Limits,
     PixelSink,
     Request,
+    decode_request,
     encode_answer,
     encode_error,
     encode_fault,
@@ -45,7 +45,7 @@ class Work:
 
     Attributes:
         run: Does a job on the medium behind a descriptor.
-        rehearsal: A pickled request, and a small medium of our own for it.
+        rehearsal: An encoded request, and a small medium of our own for it.
     """
 
     run: Callable[[Job, int, PixelSink], Answer]
@@ -57,7 +57,7 @@ class Work:
         pixels_fd, input_fd = os.memfd_create("rehearsal"), os.memfd_create("rehearsed")
         try:
             os.write(input_fd, encoded)
-            self.answer(pickle.loads(message), pixels_fd, input_fd)
+            self.answer(decode_request(message), pixels_fd, input_fd)
         finally:
             os.close(pixels_fd)
             os.close(input_fd)
@@ -129,7 +129,7 @@ def _do_job(work: Work) -> None:
         message, fds, _, _ = socket.recv_fds(intake, MAX_REQUEST_BYTES, 3)
     if not message:
         return  # the server ends
-    request: Request = pickle.loads(message)  # from our own service
+    request = decode_request(message)
     limit_process(request.limits)
     job_fd, pixels_fd, input_fd = fds
     os.write(job_fd, work.answer(request, pixels_fd, input_fd))

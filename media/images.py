@@ -69,7 +69,7 @@ def read_image(job: ImageJob, fd: int, sink: PixelSink) -> PictureAnswer:
         ParseError: It is damaged.
         PictureTooLarge: Its header says more than ``job.max_pixels``.
     """
-    with os.fdopen(os.dup(fd), "rb") as file:
+    with open(fd, "rb", closefd=False) as file:
         file.seek(0)
         picture = open_upright(file, job.image_format, job.max_pixels, "image")
     resized = resize_picture(picture, fit_size_wh(picture.size, job.pixels))

@@ -4,9 +4,11 @@ Requests come from us and are pickled. Answers come from a process that has read
 they are JSON, checked here, and pixels are raw bytes in a memory file.
 """
 
+import functools
 import json
 import math
 import os
+import pickle
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Literal
@@ -163,6 +165,18 @@ class PixelSink:
                 " set max_pixels",
                 kind=self._kind,
             )
+
+
+@functools.lru_cache(maxsize=64)
+def encode_request(request: Request) -> bytes:
+    """A request pickled; most pictures are asked for in the same words."""
+    return pickle.dumps(request)
+
+
+def decode_request(message: bytes) -> Request:
+    """Read a request; it must come from our own service."""
+    request: Request = pickle.loads(message)
+    return request
 
 
 def encode_answer(answer: Answer) -> bytes:

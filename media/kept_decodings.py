@@ -88,7 +88,7 @@ def _digest(descriptor: int) -> bytes:
 
 
 def _own(rgb: U8) -> U8:
-    """Pixels in memory of ours: a decoder's take a descriptor each for as long as they are held."""
-    own = np.array(rgb)
+    """Pixels in memory of ours: mapped ones take a descriptor each for as long as they are held."""
+    own = rgb if rgb.flags.owndata else np.array(rgb)
     own.setflags(write=False)
     return own

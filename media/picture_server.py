@@ -1,11 +1,9 @@
-"""Forks decoders of pictures: ``python -m media.picture_server FD``.
+"""Forks decoders of pictures; ``media.start_server`` runs it.
 
 Without the video libraries, whose mappings would make every fork several times as expensive.
 """
 
 import io
-import pickle
-import sys
 
 from PIL import Image
 
@@ -13,7 +11,7 @@ from contracts.media import PixelRange
 from media.decoder_process import REHEARSAL_LIMITS, Work
 from media.fork_server import serve
 from media.images import read_frame_list, read_image
-from media.jobs import Answer, FrameListJob, ImageJob, Job, PixelSink, Request
+from media.jobs import Answer, FrameListJob, ImageJob, Job, PixelSink, Request, encode_request
 
 SIZE_WH = (64, 64)
 JOB = ImageJob("jpeg", SIZE_WH[0] * SIZE_WH[1], PixelRange())
@@ -35,5 +33,6 @@ def small_jpeg() -> bytes:
     return encoded.getvalue()
 
 
-if __name__ == "__main__":
-    serve(int(sys.argv[1]), Work(run, (pickle.dumps(REQUEST), small_jpeg())))
+def main(control_fd: int) -> None:
+    """Serve until the control socket closes."""
+    serve(control_fd, Work(run, (encode_request(REQUEST), small_jpeg())))

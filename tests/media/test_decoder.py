@@ -7,16 +7,18 @@ import select
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
 from contracts.errors import DecodeLimit, ParseError, RunnerError, ShuttingDown
 from contracts.media import U8, FrameSampling, PixelRange
-from media.decoder import CLIP_SERVER, PICTURE_SERVER, Decoder
+from media.decoder import CLIP_SERVER, MAX_READ_BYTES, PICTURE_SERVER, Decoder
 from media.jobs import Answer, ClipJob, ImageJob
 from tests.media.conftest import Corpus, MadeClip, children_of, open_descriptors
 
@@ -72,6 +74,14 @@ def proc_text(pid: int | None, name: str) -> str:
 async def run(decoder: Decoder, clip: MadeClip, job: ClipJob = LONG_JOB) -> tuple[Answer, U8]:
     with clip.path.open("rb") as medium:
         return await decoder.run(job, medium, "video")
+
+
+async def decode_png(decoder: Decoder, picture: Image.Image) -> tuple[Answer, U8]:
+    job = ImageJob("png", picture.width * picture.height, PixelRange())
+    with tempfile.TemporaryFile() as medium:
+        picture.save(medium, "PNG")
+        medium.flush()
+        return await decoder.run(job, medium, "image")
 
 
 async def until(condition: Callable[[], bool]) -> None:
@@ -297,13 +307,21 @@ async def test_closing_ends_spares(decoder: Decoder, clip: MadeClip) -> None:
         os.kill(spare, 0)
 
 
-async def test_pictures_are_decoded_without_the_video_libraries(
-    decoder: Decoder, tmp_path: Path
+@pytest.mark.parametrize("size_wh", [(8, 6), (800, 600)])
+async def test_few_pixels_are_read_and_many_are_mapped(
+    decoder: Decoder, size_wh: tuple[int, int]
 ) -> None:
-    path = tmp_path / "small.png"
-    Image.new("RGB", (8, 8)).save(path)
-    with path.open("rb") as medium:
-        await decoder.run(ImageJob("png", 64, PixelRange()), medium, "image")
+    width, height = size_wh
+    ramp = np.arange(width * height * 3, dtype=np.uint32).astype(np.uint8)
+    expected = ramp.reshape(height, width, 3)
+    _, rgb = await decode_png(decoder, Image.fromarray(expected))
+    assert (rgb[0] == expected).all()
+    assert rgb.flags.writeable
+    assert rgb.flags.owndata == (rgb.nbytes <= MAX_READ_BYTES)
+
+
+async def test_pictures_are_decoded_without_the_video_libraries(decoder: Decoder) -> None:
+    await decode_png(decoder, Image.new("RGB", (8, 8)))
     assert "libavcodec" not in proc_text(decoder.server_pid(PICTURE_SERVER), "maps")
 
 
