@@ -19,7 +19,7 @@ from llava_custom.kv_rows import KvRows
 from llava_custom.step_graphs import StepGraphs, unrecorded
 from llava_custom.step_proof import Recording
 from llava_custom.step_trials import Trial, seconds_of, try_all
-from runners.reading import PREFILL_CHUNK
+from runners.passes import PREFILL_CHUNK
 
 WITHOUT = Recording(None, problem="left out to compare")
 

@@ -16,7 +16,7 @@ from transformers import StoppingCriteria
 from bench.gpu_device import Stopwatch, seconds_of
 from bench.gpu_subject import Messages, Subject
 from llava_custom import Embedded
-from runners.reading import PREFILL_CHUNK
+from runners.passes import PREFILL_CHUNK
 
 
 class Marks(StoppingCriteria):  # type: ignore[misc]  # transformers is untyped here

@@ -37,6 +37,10 @@ class Stretch:
     embedded: Embedded
     kv_cache: DynamicCache
 
+    def __len__(self) -> int:
+        """Tokens ``T``."""
+        return len(self.embedded)
+
 
 def can_read(layers: LeanLayers | None, config: Any) -> bool:  # noqa: ANN401 - transformers' own
     """Whether prompts are read by these layers: their kind is known, and so is the attention."""
@@ -45,7 +49,7 @@ def can_read(layers: LeanLayers | None, config: Any) -> bool:  # noqa: ANN401 - 
 
 def read(layers: LeanLayers, stretches: Sequence[Stretch]) -> Tensor:
     """Read stretches of different prompts; what comes out at the last token of each, (K, D)."""
-    ends = [0, *accumulate(len(stretch.embedded) for stretch in stretches)]
+    ends = [0, *accumulate(map(len, stretches))]
     hidden = torch.cat([stretch.embedded.inputs_embeds[0] for stretch in stretches])
     parts = [
         Part.of(stretch, slice(start, stop), hidden)
@@ -90,7 +94,7 @@ class Part:
             window = _window(layer)
             if window not in masks:
                 num_held = layer.keys.shape[-2] if layer.is_initialized else 0
-                masks[window] = _mask(len(stretch.embedded), num_held, window, hidden)
+                masks[window] = _mask(len(stretch), num_held, window, hidden)
         return cls(tokens, stretch.kv_cache, masks)
 
     def attend(self, layer: LeanLayer, query: Tensor, key: Tensor, value: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Steps that may fail: what one sequence does by itself, and what may be done again."""
+"""Steps that may fail: what one sequence or job does by itself, and what may be done again."""
 
 import logging
 from collections.abc import Callable
@@ -10,6 +10,13 @@ from llava_custom.device_memory import is_out_of_memory
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
+
+
+class Shortage:
+    """The device ran out of memory."""
+
+
+Failure = ServiceError | Shortage
 
 
 def attempted(step: Callable[[], T]) -> T | ServiceError:
@@ -39,3 +46,20 @@ def repeated(step: Callable[[], T]) -> T:
             raise
         logger.exception("a step failed and is taken again (server_error)")
     return step()
+
+
+def failure_of(step: Callable[[], None], name: str) -> Failure | None:
+    """Why a step of a job failed; ``None`` when it did not.
+
+    When this returns, the step's frames are gone, and with them the references to its tensors.
+    """
+    try:
+        step()
+    except ServiceError as exc:
+        return exc
+    except Exception as exc:
+        if is_out_of_memory(exc):
+            return Shortage()
+        logger.exception("%s: reading failed (server_error)", name)
+        return RunnerError("the engine failed on this request")
+    return None

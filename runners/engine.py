@@ -1,8 +1,8 @@
 """The device thread: admits requests, computes them step by step, hands out their tokens.
 
 One thread owns the model. Each turn of its loop drops work that nobody waits for, reads a bounded
-piece of the most urgent prompt, and advances all running answers by one token: see ``next_work``
-for what is urgent, ``Reader`` for pieces and ``Running`` for answers.
+piece of the most urgent prompts, and advances all running answers by one token: see ``ReadingDesk``
+for what is read, and ``Running`` for answers.
 
 Knows nothing of asyncio or HTTP. ``submit``, ``close``, ``stats`` and ``Job.cancel`` are safe from
 any thread.
@@ -12,23 +12,28 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import torch
 
 from contracts.engine_stats import EngineStats
 from contracts.errors import ModelUnavailable, RequestTimeout, RunnerError, ServiceError
-from contracts.generation import Timings, TokenDelta, Usage
+from contracts.generation import Timings
 from llava_custom.device_memory import is_out_of_memory, release
 from llava_custom.kv_rows import KvRows, has_known_layers
+from runners.attempts import failure_of
 from runners.caches import Caches
 from runners.engine_meter import EngineMeter
 from runners.family import ModelFamily
 from runners.jobs import AnyJob, Job
 from runners.limits import EngineLimits
 from runners.lone_rows import LoneRows
-from runners.reading import Reader, Reading, ReadPrompt
+from runners.passes import Passes
+from runners.reader import Reader
+from runners.reading import Reading, ReadPrompt
+from runners.reading_desk import Ended, ReadingDesk
 from runners.running import Answer, Running
-from runners.schedule import EMPTY, FULL, Room, next_work
+from runners.schedule import EMPTY, FULL, Room
 from runners.shortage import out_of_memory
 from runners.waiting import WaitingJobs, is_too_late, stopping
 
@@ -64,16 +69,13 @@ class Engine:
         self._waiting = WaitingJobs(limits.max_waiting)
         self._meter = EngineMeter()
         self._caches = caches or Caches()
-        self._reader = Reader(
-            model,
-            self._meter,
-            time.monotonic,
-            is_alone=lambda: not self._running.answers,
-            caches=self._caches,
+        passes = Passes(
+            model, self._meter, time.monotonic, is_alone=lambda: not self._running.answers
         )
+        self._reader = Reader(model, self._meter, time.monotonic, passes, self._caches)
+        self._desk = ReadingDesk(self._reader, passes, self._waiting, self._meter, self._room)
         kv_rows = KvRows() if self.batches else LoneRows(model.kv_bytes_per_token)
         self._running = Running(model, kv_rows, self._meter)
-        self._readings: dict[AnyJob, Reading] = {}
         self._turned_s = time.monotonic()
         self._kv_bytes = 0
 
@@ -99,7 +101,7 @@ class Engine:
     def stats(self) -> EngineStats:
         """What was done so far; from any thread."""
         running = self._running.num_by_class()
-        running.update(job.work_class for job in list(self._readings))
+        running.update(job.work_class for job in list(self._desk.readings))
         stats = self._meter.stats(
             self._waiting.num_by_class(),
             running,
@@ -127,12 +129,13 @@ class Engine:
 
     @property
     def _has_work(self) -> bool:
-        return bool(self._running.answers or self._readings or self._waiting)
+        return bool(self._running.answers or self._desk.readings or self._waiting)
 
     def _turn(self) -> None:
         self._turned_s = began_s = time.monotonic()
         self._drop_cancelled()
-        while self._read_one_piece() and time.monotonic() - began_s < READ_S:
+        until_s = began_s + READ_S
+        while self._read(until_s) and time.monotonic() < until_s:
             self._drop_cancelled()
         if self._running.answers and not self._waiting.is_closed:
             self._decode()
@@ -145,69 +148,50 @@ class Engine:
         late = self._waiting.drop(lambda job: not is_too_late(job, pace_s))
         for job in late:
             job.listener(RequestTimeout("the answer could not have come before its deadline"))
-        for job, reading in list(self._readings.items()):
+        for job in list(self._desk.readings):
             if job.is_cancelled:
                 gone.append(job)
-                self._stop_reading(reading)
+                self._desk.stop(job)
         for answer in list(self._running.answers):
             if answer.job.is_cancelled:
                 gone.append(answer.job)
                 self._running.remove(answer)
         self._count_departures(len(late) + len(gone))
 
-    def _read_one_piece(self) -> bool:
-        """Go on with the most urgent prompt; false when there is none that may be read."""
-        if self._waiting.is_closed or not (self._waiting or self._readings):
+    def _read(self, until_s: float) -> bool:
+        """Go on with the most urgent prompts; false when there is none that may be read."""
+        ended = None if self._waiting.is_closed else self._desk.go_on(until_s)
+        if ended is None:
             return False
-        job = next_work(list(self._readings), self._waiting.jobs, self._room(), time.monotonic())
-        if job is None:
-            return False
-        if not self._try_reading(job):
-            self._run_short(job)
+        for one in ended:
+            self._end_reading(one)
         self._flush()  # a first token does not wait for the step after it
         return True
 
     def _room(self) -> Room:
         """What may be begun beside what is."""
-        if not (self._running.answers or self._readings):
+        if not (self._running.answers or self._desk.readings):
             return EMPTY
         if not self.batches:
             return FULL
         per_token = self._running.kv_bytes_per_token
-        num_choices = self._running.num_choices + sum(job.num_choices for job in self._readings)
-        held = sum(job.num_kv_tokens * per_token for job in self._readings)
+        num_choices = self._running.num_choices + sum(
+            job.num_choices for job in self._desk.readings
+        )
+        held = sum(map(self._running.bytes_for, self._desk.readings))
         held += sum(self._running.expected_bytes_of(answer) for answer in self._running.answers)
         return self._limits.room(
             num_choices=num_choices, kv_bytes=held, kv_bytes_per_token=per_token
         )
 
-    def _try_reading(self, job: AnyJob) -> bool:
-        """Read a piece of a job's prompt; false when the device ran out of memory."""
-        reading = self._readings.get(job) or self._begin(job)
-        try:
-            self._reader.go_on(reading)
-            if reading.is_done:
-                self._stop_reading(reading)
-                self._finish_reading(reading)
-        except ServiceError as exc:
-            self._fail(job, exc)
-        except Exception as exc:
-            if is_out_of_memory(exc):
-                return False
-            logger.exception("%s: reading failed (server_error)", job.name)
-            self._fail(job, RunnerError("the engine failed on this request"))
-        return True
-
-    def _begin(self, job: AnyJob) -> Reading:
-        self._waiting.take(job)
-        reading = self._readings[job] = self._reader.begin(job)
-        queue_s = reading.begun_s - job.submitted_s
-        if not job.is_second_try:
-            self._meter[job.work_class].queue_s.count(queue_s)
-            if isinstance(job, Job):
-                timings = Timings(queue_s=queue_s)
-                job.listener(TokenDelta(usage=Usage(job.prompt.tokens), timings=timings))
-        return reading
+    def _end_reading(self, ended: Ended) -> None:
+        job, failure = ended.reading.job, ended.failure
+        if failure is None:
+            failure = failure_of(partial(self._finish_reading, ended.reading), job.name)
+        if isinstance(failure, ServiceError):
+            self._fail(job, failure)
+        elif failure is not None:
+            self._run_short(job)
 
     def _finish_reading(self, reading: Reading) -> None:
         """Answer with what was read, or let the answer begin."""
@@ -229,10 +213,6 @@ class Engine:
             self._meter[job.work_class].first_token_s.count(now_s - job.submitted_s)
             job.listener(outcome)
             self._count_departures()
-
-    def _stop_reading(self, reading: Reading) -> None:
-        self._readings.pop(reading.job, None)
-        reading.pieces.close()
 
     def _decode(self) -> None:
         """One token for every running answer; what fails is everybody's."""
@@ -278,8 +258,7 @@ class Engine:
 
     def _leave(self, job: AnyJob) -> None:
         """Drop what was computed of a job."""
-        if job in self._readings:
-            self._stop_reading(self._readings[job])
+        self._desk.stop(job)
         for answer in list(self._running.answers):
             if answer.job is job:
                 self._running.remove(answer)
@@ -290,7 +269,7 @@ class Engine:
 
     def _refuse_the_rest(self, error: ServiceError) -> None:
         jobs = self._waiting.drop(lambda _: False)
-        jobs += [*self._readings, *(answer.job for answer in self._running.answers)]
+        jobs += [*self._desk.readings, *(answer.job for answer in self._running.answers)]
         for job in jobs:
             job.listener(error)
         self._flush()

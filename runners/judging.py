@@ -3,7 +3,6 @@
 Runs on the device thread. Knows nothing of queues or requests.
 """
 
-import copy
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import takewhile
@@ -18,6 +17,7 @@ from contracts.judging import Judgement
 from llava_custom import Embedded, Prompt, Visual
 from runners.answer_words import BLANKS, NO, YES
 from runners.family import ModelFamily
+from runners.kv_fork import fork
 
 SEEN = -1  # in the place of a visual's token
 
@@ -71,7 +71,7 @@ def last_logits(
         kv_cache: Of what they share; not modified.
     """
     embedded = [_text_at(model, rest, position) for rest in rests]
-    return list(model.prefill_packed(embedded, _fork(kv_cache)).split(1))
+    return list(model.prefill_packed(embedded, fork(kv_cache)).split(1))
 
 
 def in_passes(rests: Sequence[tuple[int, ...]], max_tokens: int) -> Iterator[list[tuple[int, ...]]]:
@@ -107,17 +107,6 @@ def _token_ids(prompt: Prompt) -> list[int]:
     for segment in prompt.segments:
         found += [SEEN] * segment.num_tokens if isinstance(segment, Visual) else segment
     return found
-
-
-def _fork(kv_cache: DynamicCache) -> DynamicCache:
-    """A cache that goes its own way from here.
-
-    Growing layers put longer tensors in the place of theirs and never write into them, so the
-    tensors themselves are shared.
-    """
-    fork = copy.copy(kv_cache)
-    fork.layers = [copy.copy(layer) for layer in kv_cache.layers]
-    return fork
 
 
 def _whole(tokenizer: Tokenizer, words: Sequence[str]) -> set[int]:

@@ -4,7 +4,7 @@ Used on the device thread; ``stats`` from any thread. Tensors of transformers' g
 never written to, so what is kept may be what somebody still reads.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -15,7 +15,7 @@ from transformers import DynamicCache
 from contracts.engine_stats import CacheStats
 from llava_custom import Prompt, Visual
 from llava_custom.kv_rows import has_known_layers
-from llava_custom.symbols import symbols_of
+from llava_custom.symbols import num_common, symbols_of
 from runners.prefix_tree import Found, PrefixTree
 
 LEAST_TOKENS = 16  # fewer are read again sooner than put together
@@ -93,6 +93,14 @@ class PrefixCache:
         self._num_hits += 1
         _restore(found, num_tokens, kv_cache)
         return num_tokens
+
+    def num_gained(self, prompt: Prompt, others: Iterable[Prompt]) -> int:
+        """How many more tokens of a prompt would be known if others had been read and kept."""
+        if not self._is_on:
+            return 0
+        symbols = symbols_of(prompt)
+        shared = max((num_common(symbols, symbols_of(other)) for other in others), default=0)
+        return max(0, shared - self._tree.find(symbols).num_symbols) if shared else 0
 
     def keep(self, prompt: Prompt, kv_cache: DynamicCache, num_tokens: int | None = None) -> None:
         """Keep what was read of a prompt.

@@ -15,13 +15,13 @@ import torch
 from contracts.errors import ServiceError
 from contracts.generation import Timings, TokenDelta, Usage
 from contracts.work_class import WorkClass
-from llava_custom.kv_rows import KvRows
+from llava_custom.kv_rows import KvRows, capacity_for
 from llava_custom.symbols import symbols_of
 from runners.attempts import attempted, repeated
 from runners.drawing import draw
 from runners.engine_meter import EngineMeter
 from runners.family import ModelFamily
-from runners.jobs import Job
+from runners.jobs import AnyJob, Job
 from runners.lone_rows import LoneRows
 from runners.reading import ReadPrompt
 from runners.sequence import Sequence as Tokens
@@ -172,6 +172,15 @@ class Running:
         spared = self._kv_rows.num_bytes_spared(answer.rows)
         expected = answer.job.num_kv_tokens * self.kv_bytes_per_token - spared
         return max(expected, self.bytes_of(answer))
+
+    def bytes_for(self, job: AnyJob) -> int:
+        """Memory that a job's answers will probably take at their longest, or do at once."""
+        num_tokens = job.num_kv_tokens
+        if isinstance(job, Job):
+            room = min(job.max_tokens, FIRST_ROOM)
+            capacity = capacity_for(job.num_prompt_tokens + room)
+            num_tokens = max(num_tokens, job.num_choices * capacity)
+        return num_tokens * self.kv_bytes_per_token
 
     def _sequences(self, job: Job) -> list[Tokens]:
         sampling = job.request.sampling

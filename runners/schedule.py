@@ -6,7 +6,7 @@ Judgements wait for no room: they write no answer and hold memory only while the
 Pure: knows nothing of threads, tensors or clocks.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
@@ -87,7 +87,14 @@ def is_long(work: Schedulable) -> bool:
     return work.work_class != "alert" and work.num_prompt_tokens > SHORT_TOKENS
 
 
-def next_work(begun: Sequence[W], waiting: Sequence[W], room: Room, now_s: float) -> W | None:
+def next_work(
+    begun: Sequence[W],
+    waiting: Sequence[W],
+    room: Room,
+    now_s: float,
+    *,
+    passing: Collection[W] = (),
+) -> W | None:
     """What to go on with, or to begin; ``None`` when nothing may be done.
 
     What does not fit is passed over, until it is overdue: then nothing is begun before it that
@@ -98,10 +105,13 @@ def next_work(begun: Sequence[W], waiting: Sequence[W], room: Room, now_s: float
         waiting: Work that was not begun.
         room: For what is not begun.
         now_s: The time.
+        passing: Of what is half read, what goes on already.
     """
     may_begin_long = sum(map(is_long, begun)) < MAX_LONG_BEGUN
     is_room_kept = False
     for work in sorted([*begun, *waiting], key=lambda one: _urgency(one, now_s)):
+        if work in passing:
+            continue
         if work in begun:
             return work
         if is_long(work) and not may_begin_long:

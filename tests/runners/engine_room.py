@@ -48,9 +48,15 @@ class Asked:
 
 @contextmanager
 def turning(
-    model: ModelFamily, limits: EngineLimits | None = None, caches: Caches | None = None
+    model: ModelFamily,
+    limits: EngineLimits | None = None,
+    caches: Caches | None = None,
+    asked: Sequence[Asked] = (),
 ) -> Iterator[Engine]:
+    """An engine that turns; what is asked waits for it together."""
     engine = Engine(model, limits or EngineLimits(max_waiting=64), caches=caches)
+    for one in asked:
+        one.submit(engine, model)
     thread = threading.Thread(target=engine.run)
     thread.start()
     try:

@@ -201,6 +201,7 @@ async def test_a_caller_who_leaves_ends_the_work_within_one_step(fire: Clip) -> 
                 job.cancel()
 
     model = Impatient(load_checkpoint(str(DEMO), LoadOptions()))
+    model.reads_together = False
     items: queue.Queue[list[Judgement] | ServiceError] = queue.Queue()
     messages = [ChatMessage("user", (VideoPart(fire), TextPart(text))) for text in QUESTIONS]
     job = JudgeJob(tuple(model.plan((message,)) for message in messages), 0.1, items.put)

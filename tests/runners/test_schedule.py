@@ -53,6 +53,13 @@ def test_the_earliest_deadline_is_first_among_equals() -> None:
     assert begun_first(replace(LOOK, deadline_s=400.0), CHAT) == "chat"
 
 
+def test_what_goes_on_already_is_passed_over() -> None:
+    late = replace(CHAT, name="late", deadline_s=400.0)
+    assert next_work([CHAT, VIDEO], [late], EMPTY, 0.0, passing=[CHAT]) is late
+    assert next_work([CHAT, VIDEO], [late], FULL, 0.0, passing=[CHAT]) is VIDEO
+    assert next_work([CHAT], [], EMPTY, 0.0, passing=[CHAT]) is None
+
+
 def test_a_long_prompt_makes_way_in_its_middle() -> None:
     assert next_work([VIDEO], [CHAT], EMPTY, 0.0) is CHAT
     assert next_work([VIDEO], [], FULL, 0.0) is VIDEO

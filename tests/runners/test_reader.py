@@ -11,8 +11,9 @@ from runners.caches import Caches
 from runners.engine_meter import EngineMeter
 from runners.jobs import Job
 from runners.pace import NUM_KEPT
+from runners.passes import Passes
 from runners.prefix_cache import PrefixCache
-from runners.reading import Reader
+from runners.reader import Reader
 
 GOLDEN = Path(__file__).resolve().parents[3] / "shared" / "golden" / "llava_video_tiny"
 
@@ -20,16 +21,18 @@ GOLDEN = Path(__file__).resolve().parents[3] / "shared" / "golden" / "llava_vide
 def test_prompts_that_are_known_do_not_make_reading_look_slow() -> None:
     """Else long prompts would be refused as too late after some that were read before."""
     model = load_checkpoint(str(GOLDEN), LoadOptions())
-    ticks = itertools.count()
+    ticks, meter = itertools.count(), EngineMeter()
     caches = Caches(prefixes=PrefixCache(1 << 24))
-    reader = Reader(model, EngineMeter(), lambda: next(ticks), lambda: True, caches)
+    passes = Passes(model, meter, lambda: next(ticks), lambda: True)
+    reader = Reader(model, meter, lambda: next(ticks), passes, caches)
 
     def read(num_words: int) -> int:
         messages = (ChatMessage("user", (TextPart("a red ball " * num_words),)),)
         request = GenerationRequest("test", messages, SamplingParams(), time.monotonic() + 60)
         reading = reader.begin(Job(request, model.plan(messages), 1, lambda _: None))
         while not reading.is_done:
-            reader.go_on(reading)
+            reader.prepare(reading)
+            reader.read(reading)
         return reading.num_cached
 
     read(100)
