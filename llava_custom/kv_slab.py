@@ -231,15 +231,17 @@ class Slab:
         for index, layer in enumerate(kv_cache.layers):
             slots = self.shapes[index].num_slots(self.capacity)
             first = max(0, row.length - slots, row.length - layer.keys.shape[2])
-            at = torch.arange(first, row.length, device=layer.keys.device) % slots
             for mine, theirs in (
-                (self.keys[index], layer.keys),
-                (self.values[index], layer.values),
+                (self.keys[index][row.index], layer.keys[0]),
+                (self.values[index][row.index], layer.values[0]),
             ):
-                num_held = theirs.shape[2]
-                newest = theirs[0, :, num_held + first - row.length :]  # (H, T, D)
-                mine[row.index].index_copy_(1, at, newest.to(mine.dtype))
-                mine[row.index, :, row.length :] = 0
+                newest = theirs[:, theirs.shape[1] + first - row.length :]  # (H, T, D)
+                if row.length <= slots:
+                    mine[:, first : row.length] = newest
+                else:
+                    at = torch.arange(first, row.length, device=mine.device) % slots
+                    mine.index_copy_(1, at, newest.to(mine.dtype))
+                mine[:, row.length :] = 0
 
     def _move(self, row: Row, index: int) -> None:
         for tensor in self.tensors:
