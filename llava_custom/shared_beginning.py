@@ -65,13 +65,18 @@ class SharedBeginning:
 def num_sharable(beginning: SharedBeginning | None, num_common: int) -> int:
     """How many tokens another may share with a row whose first tokens are also its own.
 
-    A beginning that is longer is made shorter where the other saves more than its rows lose.
+    Counted is what a step reads. More than the row shares already would be read beside what the
+    others share; where it shares more, its beginning is cut, and the rest becomes each row's own.
 
     Args:
         beginning: The row's.
         num_common: Tokens with which both begin.
     """
-    if beginning is None or num_common >= beginning.num_tokens + LEAST_SHARED:
+    if beginning is None:
         return num_common
-    lost = (beginning.num_tokens - num_common) * beginning.num_rows
-    return min(num_common, beginning.num_tokens) if lost < num_common else 0
+    num_more = num_common - beginning.num_tokens
+    is_read_beside = beginning.num_rows > 1
+    if num_more >= LEAST_SHARED and (not is_read_beside or 2 * num_more > num_common):
+        return num_common
+    is_cut_worth_it = -num_more * beginning.num_rows < num_common
+    return min(num_common, beginning.num_tokens) if is_cut_worth_it else 0

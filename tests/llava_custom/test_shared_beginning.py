@@ -15,8 +15,13 @@ def test_rows_that_share_nothing_yet_share_all_they_can() -> None:
 
 
 def test_a_beginning_is_shared_as_it_is_where_little_more_is_alike() -> None:
-    assert num_sharable(of(600, 2), 600 + LEAST_SHARED - 1) == 600
-    assert num_sharable(of(600, 2), 600 + LEAST_SHARED) == 600 + LEAST_SHARED
+    assert num_sharable(of(600, 1), 600 + LEAST_SHARED - 1) == 600
+    assert num_sharable(of(600, 1), 600 + LEAST_SHARED) == 600 + LEAST_SHARED
+
+
+def test_two_rows_leave_others_where_they_have_most_of_it_for_themselves() -> None:
+    assert num_sharable(of(600, 2), 1200) == 600
+    assert num_sharable(of(600, 2), 1201) == 1201
 
 
 def test_a_beginning_is_cut_where_that_spares_more_than_it_costs() -> None:
