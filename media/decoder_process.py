@@ -5,7 +5,6 @@ already. It holds no descriptor but its intake until the job comes.
 """
 
 import ctypes
-import fcntl
 import os
 import resource
 import signal
@@ -29,14 +28,14 @@ from media.jobs import (
 )
 
 MAX_REQUEST_BYTES = 1 << 17
-INTAKE_FD = 3
-FREE_FD = 4
+FREE_FD = 3
+MAX_FD = (1 << 31) - 1
 MAX_OPEN_FILES = 64
 NICENESS = 5
 PR_SET_PDEATHSIG = 1
 REHEARSAL_LIMITS = Limits(memory_bytes=1 << 20, cpu_s=1)
 
-_libc = ctypes.CDLL(None)
+_prctl = ctypes.CDLL(None).prctl
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +76,7 @@ class Work:
             return encode_fault(traceback.format_exc())
 
 
-def become_decoder(server: int, intake: int, work: Work, *, is_spare: bool) -> NoReturn:
+def become_decoder(server: int, intake: socket.socket, work: Work, *, is_spare: bool) -> NoReturn:
     """Turn a fresh child into a limited decoder, do the job that comes, answer, and end.
 
     Everything that belongs to the server is closed first, and nothing of Python's own shutdown
@@ -94,14 +93,14 @@ def become_decoder(server: int, intake: int, work: Work, *, is_spare: bool) -> N
         _keep_only(intake)
         if is_spare:
             work.rehearse()
-        _do_job(work)
+        _do_job(intake, work)
     finally:
         os._exit(0)
 
 
 def end_with(server: int) -> None:
     """Die when the server dies, also when it has died already."""
-    _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != server:
         os._exit(1)
 
@@ -116,16 +115,17 @@ def limit_process(limits: Limits) -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (MAX_OPEN_FILES, MAX_OPEN_FILES))
 
 
-def _keep_only(intake: int) -> None:
+def _keep_only(intake: socket.socket) -> None:
+    kept = intake.fileno()
     null = os.open(os.devnull, os.O_RDWR)
-    kept = fcntl.fcntl(intake, fcntl.F_DUPFD, FREE_FD)
-    for target, fd in enumerate((null, null, null, kept)):
-        os.dup2(fd, target)
-    os.closerange(FREE_FD, os.sysconf("SC_OPEN_MAX"))
+    for standard in range(FREE_FD):
+        os.dup2(null, standard)
+    os.closerange(FREE_FD, kept)
+    os.closerange(kept + 1, MAX_FD)
 
 
-def _do_job(work: Work) -> None:
-    with socket.socket(fileno=INTAKE_FD) as intake:
+def _do_job(intake: socket.socket, work: Work) -> None:
+    with intake:
         message, fds, _, _ = socket.recv_fds(intake, MAX_REQUEST_BYTES, 3)
     if not message:
         return  # the server ends

@@ -104,7 +104,7 @@ class ForkServer:
             server = os.getpid()
             pid = os.fork()
             if pid == 0:
-                become_decoder(server, theirs.fileno(), self._work, is_spare=is_spare)
+                become_decoder(server, theirs, self._work, is_spare=is_spare)
         child = Child(pid, os.pidfd_open(pid), ours)
         self._children.add(child)
         self._selector.register(child.pid_fd, selectors.EVENT_READ, child)
