@@ -17,7 +17,7 @@ from contracts.errors import MediaKind
 from contracts.media import U8
 from media.decoder import Decoder
 from media.jobs import Answer, Job
-from media.small_work import work_through
+from media.small_work import SMALL_BYTES, work_through
 
 READ_BYTES = 1 << 20
 Key = tuple[bytes, Job]
@@ -69,10 +69,11 @@ class KeptDecodings:
 
 
 async def _digest_of(medium: BinaryIO) -> bytes:
-    size = os.fstat(medium.fileno()).st_size
-    work = work_through(size, partial(_digest, os.dup(medium.fileno())))
+    descriptor = os.dup(medium.fileno())
+    if os.fstat(descriptor).st_size <= SMALL_BYTES:
+        return _digest(descriptor)
     # Shielded, because a thread that never began would never close its descriptor.
-    return await asyncio.shield(asyncio.create_task(work))
+    return await asyncio.shield(asyncio.create_task(asyncio.to_thread(_digest, descriptor)))
 
 
 def _digest(descriptor: int) -> bytes:

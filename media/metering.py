@@ -22,10 +22,11 @@ from contracts.media import (
     uncounted_clip,
 )
 from contracts.media_stats import MediaStats
+from media.inline import scheme_of
 
 BOUNDS_S = (0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0)
 OK = "ok"
-REMOTE = ("http://", "https://")
+REMOTE = ("http", "https")
 
 Medium = TypeVar("Medium", bound=Picture | Clip)
 
@@ -123,4 +124,4 @@ def _is_downloaded(source: MediaSource) -> bool:
     if isinstance(source, UploadedFile):
         return False
     urls = source.urls if isinstance(source, FrameList) else (source.url,)
-    return any(url.lstrip().lower().startswith(REMOTE) for url in urls)
+    return any(scheme_of(url) in REMOTE for url in urls)
