@@ -4,8 +4,8 @@
 is ready in milliseconds, and none of the service: no model, no device, no threads, no secrets in
 its environment. It never reads a stranger's byte itself.
 
-A decoder is forked ahead, and waits; it gets one job and ends. Another is forked when no job is at
-work, so that no job waits for that; jobs that come meanwhile have theirs forked when they come.
+A decoder is forked ahead, and waits; it gets one job and ends. Another is forked after a job, when
+a processor is left and no job asks; jobs that find none have theirs forked when they come.
 
 Each request is one message on the control socket, with three descriptors: the job's own socket, a
 memory file for the pixels, the medium. The child answers on the job's socket, the server adds how
@@ -25,6 +25,7 @@ from dataclasses import dataclass
 from media.decoder_process import MAX_REQUEST_BYTES, Work, become_decoder
 
 NUM_SPARES = 1
+NUM_PROCESSORS = os.cpu_count() or 1
 NUM_REHEARSALS = 16  # Python has specialised its bytecode by then: children change less of it
 
 
@@ -67,9 +68,10 @@ class ForkServer:
                     self._reap(key.data)
 
     def _is_short_of_spares(self) -> bool:
-        """After a job, when none is at work; a spare that died by itself waits for that too."""
-        is_idle = len(self._children) == len(self._spares)
-        return self._has_ended_job and is_idle and len(self._spares) < NUM_SPARES
+        """After a job, while a processor is left; what died by itself is replaced then too."""
+        num_at_work = len(self._children) - len(self._spares)
+        is_short = len(self._spares) < NUM_SPARES
+        return self._has_ended_job and is_short and num_at_work < NUM_PROCESSORS
 
     def _fork_spare(self) -> None:
         self._spares.append(self._fork(is_spare=True))

@@ -123,8 +123,8 @@ def links_of(pid: int) -> list[str]:
 
 
 async def waiting_spare(decoder: Decoder) -> int:
-    """A decoder that has rehearsed, and sleeps until a job comes."""
-    await until(lambda: any(is_waiting(pid) for pid in children_of(server_of(decoder))))
+    """The only decoder left: it has rehearsed, and sleeps until a job comes."""
+    await until(lambda: [is_waiting(pid) for pid in children_of(server_of(decoder))] == [True])
     (pid,) = children_of(server_of(decoder))
     return pid
 
@@ -258,6 +258,7 @@ async def test_nothing_is_left_behind(
         await run(decoder, clip, QUICK_JOB)
         with pytest.raises(ParseError):
             await run(decoder, corpus["audio_only"])
+    await until(lambda: not at_work(decoder))
     job = asyncio.create_task(run(decoder, clip))
     await stopped_child(decoder)
     job.cancel()
