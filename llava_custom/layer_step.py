@@ -48,13 +48,12 @@ class SlabStep:
     def held(self, layer_index: int) -> HeldTokens:
         """What the rows hold themselves in a layer."""
         num_rows = len(self.lengths)
-        keys = self.slab.keys[layer_index][:num_rows]
         return HeldTokens(
-            keys=keys,
-            values=self.slab.values[layer_index][:num_rows],
-            mask=self.slab.mask[:num_rows, : keys.shape[2]].to(keys.device),
-            num_seen=self.num_seen,
-            is_even=self.is_even,
+            self.slab.keys[layer_index][:num_rows],
+            self.slab.values[layer_index][:num_rows],
+            self.slab.mask,
+            self.num_seen,
+            self.is_even,
         )
 
     def slots(self, num_heads: int, num_slots: int) -> Tensor:
@@ -93,7 +92,7 @@ class Sharing:
         ]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class LayerStep:
     """A layer whose new tokens are written, ready to be asked."""
 

@@ -31,14 +31,14 @@ class Seen:
         return torch.lerp(self.values, others.values, weight[..., None])
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)  # frozen ones take longer to make, and a step makes many
 class HeldTokens:
     """Keys and values of rows in a layer.
 
     Attributes:
         keys: (R, H, C, D), without gaps in memory.
         values: Likewise.
-        mask: Added to the scores, (R, C).
+        mask: Added to the scores, (R, C) or more of both; may be on another device.
         num_seen: Tokens of the longest row; may be more than are kept.
         is_even: Whether all rows are so long.
     """
@@ -80,7 +80,7 @@ class HeldTokens:
         num_rows, num_heads, num_slots, width = self.keys.shape
         queries = query.flatten(0, 1) * (width**-0.5 if scaling is None else scaling)
         scores = torch.bmm(queries, self.keys.flatten(0, 1).transpose(1, 2))
-        scores.view(num_rows, num_heads, num_slots).add_(self.mask[:, None])
+        scores.view(num_rows, num_heads, num_slots).add_(self.mask[:num_rows, None, :num_slots])
         return scores
 
     def _weighed(self, weights: Tensor, query: Tensor) -> Tensor:
@@ -93,7 +93,7 @@ class HeldTokens:
         mask = None
         if not self.is_even:
             stop = min(-(-stop // MASK_MULTIPLE) * MASK_MULTIPLE, num_slots)
-            mask = self.mask[:, None, None, :stop]
+            mask = self.mask[: len(self.keys), None, None, :stop].to(self.keys.device)
         return self.keys[:, :, :stop], self.values[:, :, :stop], mask
 
 
