@@ -73,7 +73,9 @@ class Engine:
             model, self._meter, time.monotonic, is_alone=lambda: not self._running.answers
         )
         self._reader = Reader(model, self._meter, time.monotonic, passes, self._caches)
-        self._desk = ReadingDesk(self._reader, passes, self._waiting, self._meter, self._room)
+        self._desk = ReadingDesk(
+            self._reader, passes, self._waiting, self._meter, self._room, flush
+        )
         kv_rows = KvRows() if self.batches else LoneRows(model.kv_bytes_per_token)
         self._running = Running(model, kv_rows, self._meter)
         self._turned_s = time.monotonic()

@@ -41,6 +41,7 @@ class ReadingDesk:
         waiting: Where jobs are taken from.
         meter: Told of waiting.
         room: What may be begun beside what is.
+        flush: Called when jobs were begun, before they are read.
 
     Attributes:
         readings: By job, in the order in which they were begun.
@@ -53,6 +54,7 @@ class ReadingDesk:
         waiting: WaitingJobs,
         meter: EngineMeter,
         room: Callable[[], Room],
+        flush: Callable[[], None],
     ) -> None:
         self.readings: dict[AnyJob, Reading] = {}
         self._reader = reader
@@ -60,6 +62,7 @@ class ReadingDesk:
         self._waiting = waiting
         self._meter = meter
         self._room = room
+        self._flush = flush
 
     def go_on(self, until_s: float) -> list[Ended] | None:
         """Make one pass over the most urgent prompts, or work towards it.
@@ -124,6 +127,7 @@ class ReadingDesk:
 
     def _read(self, company: Sequence[Reading]) -> list[Ended]:
         """One pass over all; where that fails, one over each."""
+        self._flush()  # what admission leads to is done meanwhile
         rows = self._passes.over_all(company) if len(company) > 1 else None
         if rows is None:
             steps = [partial(self._reader.read, reading) for reading in company]

@@ -98,12 +98,16 @@ def test_an_answer_in_any_company_is_the_answer_alone(
     assert engine.stats().kv_bytes == 0
 
 
-def test_a_first_token_is_handed_over_before_the_step_after_it(
+def test_admission_is_told_before_reading_and_a_first_token_before_the_step_after_it(
     llava_video: VisionLanguageModel,
 ) -> None:
     happened: list[str] = []
 
     class Watched(Crowded):
+        def prefill(self, embedded: Embedded, kv_cache: DynamicCache) -> Tensor:
+            happened.append("read")
+            return super().prefill(embedded, kv_cache)
+
         def decode_step(
             self, token_ids: Tensor, positions: Tensor, kv_cache: DynamicCache | RowStep
         ) -> Tensor:
@@ -121,7 +125,7 @@ def test_a_first_token_is_handed_over_before_the_step_after_it(
     engine.close()
     thread.join(30)
     assert not thread.is_alive()
-    assert happened[:2] == ["flush", "step"]
+    assert happened[:4] == ["flush", "read", "flush", "step"]
 
 
 def test_answers_that_share_their_beginning_are_the_answers_alone(
