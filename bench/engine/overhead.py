@@ -9,6 +9,7 @@ import statistics
 import threading
 import time
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -67,7 +68,9 @@ class Timed:
 
 def measure_overhead(checkpoint: Path, batches: Iterable[int] = BATCHES) -> str:
     """The table."""
-    model = load_model(str(checkpoint), LoadOptions(dtype=torch.bfloat16, is_packed=True))
+    options = LoadOptions(dtype=torch.bfloat16, is_packed=True)
+    with ThreadPoolExecutor(1) as thread:  # OpenMP's threads end with it: the engine has its own
+        model = thread.submit(load_model, str(checkpoint), options).result()
     rows = []
     for batch_size in batches:
         greedy = _turn(model, batch_size, SamplingParams(max_tokens=NUM_TOKENS))
