@@ -17,7 +17,7 @@ JOB = ClipJob(
     sampling=FrameSampling(),
     default_num_frames=NUM_FRAMES,
     max_frames=NUM_FRAMES,
-    max_pixels=SIZE_WH[0] * SIZE_WH[1],
+    max_pixels=1 << 16,  # decoders surround pictures with some of their own
     size_wh=(32, 32),
     pixels=PixelRange(),
     decoder="pyav",
@@ -39,13 +39,19 @@ def small_clip() -> bytes:
         stream = container.add_stream("mpeg4", rate=NUM_FRAMES)
         stream.width, stream.height = SIZE_WH
         stream.pix_fmt = "yuv420p"
+        stream.codec_context.thread_count = 1  # a server forks
         for _ in range(NUM_FRAMES):
             container.mux(stream.encode(av.VideoFrame(*SIZE_WH, "yuv420p")))
         container.mux(stream.encode(None))
     return encoded.getvalue()
 
 
+def work() -> Work:
+    """What decoders of videos do."""
+    return Work(run, (encode_request(REQUEST), small_clip()))
+
+
 def main(control_fd: int) -> None:
     """Serve until the control socket closes."""
     av.logging.set_level(av.logging.PANIC)
-    serve(control_fd, Work(run, (encode_request(REQUEST), small_clip())))
+    serve(control_fd, work())

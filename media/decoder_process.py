@@ -29,7 +29,6 @@ from media.jobs import (
 
 MAX_REQUEST_BYTES = 1 << 17
 FREE_FD = 3
-MAX_FD = (1 << 31) - 1
 MAX_OPEN_FILES = 64
 NICENESS = 5
 PR_SET_PDEATHSIG = 1
@@ -50,13 +49,13 @@ class Work:
     run: Callable[[Job, int, PixelSink], Answer]
     rehearsal: tuple[bytes, bytes]
 
-    def rehearse(self) -> None:
-        """Do the rehearsal as if it had been asked."""
+    def rehearse(self) -> bytes:
+        """Do the rehearsal as if it had been asked, and answer."""
         message, encoded = self.rehearsal
         pixels_fd, input_fd = os.memfd_create("rehearsal"), os.memfd_create("rehearsed")
         try:
             os.write(input_fd, encoded)
-            self.answer(decode_request(message), pixels_fd, input_fd)
+            return self.answer(decode_request(message), pixels_fd, input_fd)
         finally:
             os.close(pixels_fd)
             os.close(input_fd)
@@ -120,8 +119,9 @@ def _keep_only(intake: socket.socket) -> None:
     null = os.open(os.devnull, os.O_RDWR)
     for standard in range(FREE_FD):
         os.dup2(null, standard)
+    last = max(map(int, os.listdir("/proc/self/fd")))  # the limit may be a thousand million
     os.closerange(FREE_FD, kept)
-    os.closerange(kept + 1, MAX_FD)
+    os.closerange(kept + 1, last + 1)
 
 
 def _do_job(intake: socket.socket, work: Work) -> None:
@@ -130,6 +130,10 @@ def _do_job(intake: socket.socket, work: Work) -> None:
     if not message:
         return  # the server ends
     request = decode_request(message)
-    limit_process(request.limits)
     job_fd, pixels_fd, input_fd = fds
+    try:
+        limit_process(request.limits)
+    except (OSError, ValueError):  # where the service itself may use less
+        os.write(job_fd, encode_fault(traceback.format_exc()))
+        return
     os.write(job_fd, work.answer(request, pixels_fd, input_fd))

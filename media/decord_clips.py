@@ -11,14 +11,13 @@ from decord import DECORDError, VideoReader
 from contracts.errors import ParseError, PictureTooLarge
 from contracts.media import U8
 from media.container import OpenVideo
+from media.frame_sizer import FrameSizer
 from media.jobs import ClipAnswer, ClipJob, PixelSink
 from media.sampling import choose_frames
 
 
 def read_decord_clip(job: ClipJob, fd: int, video: OpenVideo, sink: PixelSink) -> ClipAnswer:
     """Decode the asked frames; frame times are those that decord says."""
-    from media.frame_sizer import FrameSizer
-
     try:
         reader = VideoReader(f"/proc/self/fd/{fd}", num_threads=1)
         spans_s = np.atleast_2d(reader.get_frame_timestamp(np.arange(len(reader))))

@@ -74,8 +74,10 @@ class ForkServer:
         return self._has_ended_job and is_short and num_at_work < NUM_PROCESSORS
 
     def _fork_spare(self) -> None:
-        self._spares.append(self._fork(is_spare=True))
-        self._has_ended_job = len(self._spares) < NUM_SPARES
+        self._has_ended_job = False
+        with contextlib.suppress(OSError):  # jobs that find no spare have theirs forked
+            self._spares.append(self._fork(is_spare=True))
+            self._has_ended_job = len(self._spares) < NUM_SPARES
 
     def _accept(self) -> bool:
         message, fds, _, _ = socket.recv_fds(self._control, MAX_REQUEST_BYTES, 3)

@@ -8,7 +8,6 @@ import asyncio
 import hashlib
 import os
 from collections import OrderedDict
-from functools import partial
 from typing import BinaryIO
 
 import numpy as np
@@ -17,7 +16,7 @@ from contracts.errors import MediaKind
 from contracts.media import U8
 from media.decoder import Decoder
 from media.jobs import Answer, Job
-from media.small_work import SMALL_BYTES, work_through
+from media.small_work import SMALL_BYTES
 
 READ_BYTES = 1 << 20
 Key = tuple[bytes, Job]
@@ -48,7 +47,7 @@ class KeptDecodings:
         answer, rgb = await self._decoder.run(job, medium, kind)
         if rgb.nbytes > self._max_bytes:
             return answer, rgb
-        own = await work_through(rgb.nbytes, partial(_own, rgb))
+        own = _own(rgb) if rgb.flags.owndata else await asyncio.to_thread(_own, rgb)
         self._keep(key, answer, own)
         return answer, own
 

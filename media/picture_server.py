@@ -33,6 +33,11 @@ def small_jpeg() -> bytes:
     return encoded.getvalue()
 
 
+def work() -> Work:
+    """What decoders of pictures do."""
+    return Work(run, (encode_request(REQUEST), small_jpeg()))
+
+
 def main(control_fd: int) -> None:
     """Serve until the control socket closes."""
-    serve(control_fd, Work(run, (encode_request(REQUEST), small_jpeg())))
+    serve(control_fd, work())

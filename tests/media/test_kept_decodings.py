@@ -18,6 +18,7 @@ from contracts.media import U8, PixelRange
 from media.decoder import Decoder
 from media.jobs import Answer, ImageJob, Job
 from media.kept_decodings import KeptDecodings
+from media.small_work import SMALL_BYTES
 from tests.media.conftest import open_descriptors
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -140,7 +141,10 @@ async def test_callers_who_leave_early_leave_no_descriptor_behind(
     loop = asyncio.get_running_loop()
     busy = [loop.run_in_executor(None, hold.wait) for _ in range(64)]  # no thread is free
     before = open_descriptors()
-    with png(tmp_path, 9) as file:
+    noise = np.random.default_rng(9).integers(0, 255, (200, 200, 3), np.uint8)
+    Image.fromarray(noise).save(tmp_path / "large.png")
+    assert (tmp_path / "large.png").stat().st_size > SMALL_BYTES  # else no thread is asked
+    with (tmp_path / "large.png").open("rb") as file:
         left = [asyncio.create_task(kept.run(WHOLE, file, "image")) for _ in range(5)]
         await asyncio.sleep(0)
         for one in left:
