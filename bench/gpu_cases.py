@@ -9,12 +9,13 @@ from typing import Literal
 
 import torch
 
-from bench.gpu_device import memory_of, seconds_of
+from bench.gpu_device import memory_of
 from bench.gpu_graphs import measure_graphs, recording_of
 from bench.gpu_rows import Loaded, Problem, Row, Timing
 from bench.gpu_subject import Subject, reason_of, served
 from bench.gpu_ways import FIRST_TOKEN, STEPS
 from llava_custom import LoadOptions, VisionLanguageModel, load_checkpoint
+from llava_custom.step_trials import seconds_of
 
 Weights = Literal["bf16", "nf4"]
 Attention = Literal["sdpa", "flash_attention_2"]

@@ -75,15 +75,6 @@ def synchronize(device: torch.device) -> None:
         torch.cuda.synchronize(device)
 
 
-def seconds_of(device: torch.device, work: Callable[[], object]) -> float:
-    """Seconds of some work with everything it queued, on the host's clock."""
-    synchronize(device)
-    began_s = time.perf_counter()
-    work()
-    synchronize(device)
-    return time.perf_counter() - began_s
-
-
 @dataclass(slots=True)
 class Memory:
     """Bytes of tensors on the device, ``None`` on a CPU: at the end of a stretch and at most."""

@@ -13,9 +13,10 @@ import torch
 from torch import Tensor
 from transformers import StoppingCriteria
 
-from bench.gpu_device import Stopwatch, seconds_of
+from bench.gpu_device import Stopwatch
 from bench.gpu_subject import Messages, Subject
 from llava_custom import Embedded
+from llava_custom.step_trials import seconds_of
 from runners.passes import PREFILL_CHUNK
 
 
