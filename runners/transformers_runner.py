@@ -121,6 +121,7 @@ class TransformersRunner:
             self._engine.close()
         if self._thread.is_alive():
             await asyncio.to_thread(self._thread.join, JOIN_S)
+        gc.unfreeze()  # else what holds the model is never looked at
         for executor in (self._planner, self._compiling):
             executor.shutdown(wait=False, cancel_futures=True)
 
@@ -227,7 +228,7 @@ class TransformersRunner:
     def _note_progress(self, share: float) -> None:
         self._progress = share
 
-    def _after_turn(self) -> None:
+    def _flush(self) -> None:
         self._hand_over.flush()
         self._trimming.run_if_due()
 
@@ -258,7 +259,7 @@ class TransformersRunner:
         self._card = self._card_of(model)
         gc.collect()
         gc.freeze()  # later looks for garbage pass over what is loaded
-        self._engine = Engine(model, limits, self._after_turn, caches)
+        self._engine = Engine(model, limits, self._flush, caches)
         self._model = model
         if not self._is_closing.is_set():
             self._engine.run()

@@ -1,6 +1,8 @@
 import asyncio
+import gc
 import threading
 import time
+import weakref
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from dataclasses import replace
@@ -268,6 +270,15 @@ async def test_a_checkpoint_that_does_not_load_is_unavailable_with_the_reason(
     with pytest.raises(ModelUnavailable):
         one.require_card()
     await one.close()
+
+
+async def test_a_closed_runner_that_nobody_holds_lets_its_model_go() -> None:
+    one = await loaded(TransformersRunner(settings()))
+    model = weakref.ref(one._model)
+    await one.close()
+    del one
+    gc.collect()
+    assert model() is None
 
 
 async def test_an_unsupported_checkpoint_is_refused_at_once(tmp_path: Path) -> None:
