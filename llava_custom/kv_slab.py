@@ -131,7 +131,7 @@ class Row:
         """Of one of the slab's tensors, its tokens from one to before another; (H, T, D) each."""
         own = self.slab.tensors[number][self.index, :, : self.length]
         num_shared = self.num_shared
-        pieces = [own[:, max(0, start - num_shared) : stop - num_shared]]
+        pieces = [own[:, max(0, start - num_shared) : max(0, stop - num_shared)]]
         if self.beginning and start < num_shared:
             pieces.insert(0, self.beginning.tensors[number][:, start:stop])
         return pieces

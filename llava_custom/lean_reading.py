@@ -143,10 +143,10 @@ def _mask(num_tokens: int, num_held: int, window: int | None, like: Tensor) -> T
     if num_tokens == 1 or (not num_held and (window is None or num_tokens <= window)):
         return None
     tokens = torch.arange(num_tokens, device=like.device)[:, None]
-    distances = tokens - torch.arange(-num_held, num_tokens, device=like.device)
-    is_hidden = distances < 0
+    seen = torch.arange(-num_held, num_tokens, device=like.device)
+    is_hidden = seen > tokens  # no matrix of distances, which would take eight bytes each
     if window is not None:
-        is_hidden |= distances >= window
+        is_hidden |= seen <= tokens - window
     mask = like.new_zeros(is_hidden.shape).masked_fill_(is_hidden, -torch.inf)
     return mask[None, None]
 

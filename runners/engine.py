@@ -146,19 +146,20 @@ class Engine:
     def _drop_cancelled(self) -> None:
         """Let go of what nobody waits for, and refuse what comes too late however it is done."""
         pace_s = self._reader.pace.best_s
-        gone = self._waiting.drop(lambda job: not job.is_cancelled)
+        self._waiting.drop(lambda job: not job.is_cancelled)
         late = self._waiting.drop(lambda job: not is_too_late(job, pace_s))
         for job in late:
             job.listener(RequestTimeout("the answer could not have come before its deadline"))
+        num_gone = 0
         for job in list(self._desk.readings):
             if job.is_cancelled:
-                gone.append(job)
+                num_gone += 1
                 self._desk.stop(job)
         for answer in list(self._running.answers):
             if answer.job.is_cancelled:
-                gone.append(answer.job)
+                num_gone += 1
                 self._running.remove(answer)
-        self._count_departures(len(late) + len(gone))
+        self._count_departures(num_gone)
 
     def _read(self, until_s: float) -> bool:
         """Go on with the most urgent prompts; false when there is none that may be read."""
@@ -198,6 +199,8 @@ class Engine:
     def _finish_reading(self, reading: Reading) -> None:
         """Answer with what was read, or let the answer begin."""
         job, outcome, now_s = reading.job, reading.outcome, time.monotonic()
+        reading.outcome = None  # if there is no room for it, nothing must hold it
+        self._desk.stop(job)
         self._meter.count_prompt(job.prompt.tokens, num_cached=reading.num_cached)
         if isinstance(job, Job):
             assert isinstance(outcome, ReadPrompt)
@@ -267,7 +270,7 @@ class Engine:
 
     def _count_departures(self, num_jobs: int = 1) -> None:
         for _ in range(num_jobs):
-            self._waiting.leave(is_last=not self._has_work)
+            self._waiting.leave()
 
     def _refuse_the_rest(self, error: ServiceError) -> None:
         jobs = self._waiting.drop(lambda _: False)

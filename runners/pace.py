@@ -35,6 +35,7 @@ class DeparturePace:
 
     def __init__(self) -> None:
         self._seconds: deque[float] = deque(maxlen=NUM_DEPARTURES)
+        self._guess_s = FIRST_GUESS_S
         self._since_s: float | None = None
 
     def begin(self, now_s: float) -> None:
@@ -42,11 +43,17 @@ class DeparturePace:
         if self._since_s is None:
             self._since_s = now_s
 
-    def leave(self, now_s: float, *, num_waiting: int, is_last: bool) -> None:
-        """One left; after the last the engine is idle."""
+    def leave(self, now_s: float, *, num_waiting: int) -> None:
+        """One left that had been begun."""
         if num_waiting and self._since_s is not None:
             self._seconds.append(now_s - self._since_s)
-        self._since_s = None if is_last else now_s
+        self._since_s = now_s
+
+    def rest(self) -> None:
+        """The last one left: what was so far is a guess at what will be."""
+        self._guess_s = self._mean_s
+        self._seconds.clear()
+        self._since_s = None
 
     def until_s(self, num_requests: int) -> float:
         """In how many seconds so many will have left; 0 while too little is known."""
@@ -58,4 +65,4 @@ class DeparturePace:
 
     @property
     def _mean_s(self) -> float:
-        return sum(self._seconds) / len(self._seconds) if self._seconds else FIRST_GUESS_S
+        return sum(self._seconds) / len(self._seconds) if self._seconds else self._guess_s

@@ -63,7 +63,7 @@ class Reader:
 
     def should_wait(self, job: AnyJob, company: Iterable[Reading]) -> bool:
         """Whether much of a job's prompt will be known when those are read that is not now."""
-        others = [reading.job.prompt for reading in company]
+        others = [one.job.prompt for one in company if isinstance(one.job, Job)]  # which are kept
         return self._caches.prefixes.num_gained(job.prompt, others) >= LEAST_TOKENS
 
     def prepare(self, reading: Reading) -> None:
@@ -137,17 +137,16 @@ class Reader:
         if begun.num_known < num_shared:
             shared = begun.embedded.stretch(begun.num_known, num_shared)
             yield Stretch(shared, begun.kv_cache)
-            yield None
         # A stream's next look has other frames: keeping these would only drive others out.
         prefixes.keep(prompt, begun.kv_cache, min(num_shared, prompt.num_tokens_ahead))
         position = int(begun.embedded.positions[0, num_shared])
         found: list[Tensor] = []
         pass_tokens = min(PASS_TOKENS, self._passes.chunk_size(job))
         for group in in_passes(rests, pass_tokens):
+            yield None
             began_s = self._clock()
             found += last_logits(self._model, group, position, begun.kv_cache)
             self._meter.prefill_s.count(self._passes.elapsed_s(began_s))
-            yield None
         return found
 
     def _read_one_by_one(self, reading: Reading, job: JudgeJob) -> Pieces[list[Tensor]]:
@@ -168,11 +167,13 @@ class Reader:
         visuals = prompt.visuals
         num_blank = prompt.num_visuals_within(num_known)
         encoding = self._model.encoding(visuals[num_blank:], self._caches.features)
+        num_pictures = sum(len(visual.pictures) for visual in visuals[num_blank:])
         while not encoding.is_done:
+            if num_pictures > 1:  # others may be more urgent than many
+                yield None
             began_s = self._clock()
             encoding.step()
             self._meter.encode_s.count(self._passes.elapsed_s(began_s))
-            yield None
         reading.num_cached = num_known + encoding.num_cached_tokens
         blanks = [self._model.blank_block(visual) for visual in visuals[:num_blank]]
         return blanks + encoding.blocks()

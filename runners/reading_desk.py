@@ -71,7 +71,8 @@ class ReadingDesk:
             until_s: When it is not worked towards any more.
 
         Returns:
-            What ended by it; ``None`` when there is nothing that may be read.
+            What ended by it, to be stopped by the caller; ``None`` when there is nothing that may
+            be read.
         """
         company: list[Reading] = []
         reading, room = self._next(company), 1
@@ -81,9 +82,9 @@ class ReadingDesk:
             failure = failure_of(partial(self._reader.prepare, reading), reading.job.name)
             if failure is not None or reading.is_done:
                 return [self._end(reading, failure), *self._read(company)]
+            if company and (reading.rest is None or reading.is_apart or len(reading.rest) > room):
+                break  # what is more urgent does not wait for it
             if reading.rest is not None:
-                if company and (reading.is_apart or len(reading.rest) > room):
-                    break
                 company.append(reading)
                 room = self._passes.room_beside(company)
             if room <= 0 or time.monotonic() >= until_s:
@@ -142,5 +143,6 @@ class ReadingDesk:
         return ended
 
     def _end(self, reading: Reading, failure: Failure | None) -> Ended:
-        self.stop(reading.job)
+        reading.pieces.close()
+        reading.rest = None  # its memory may be what was missing
         return Ended(reading, failure)

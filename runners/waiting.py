@@ -78,20 +78,20 @@ class WaitingJobs:
             self._jobs.remove(job)
 
     def drop(self, is_wanted: Callable[[AnyJob], bool]) -> list[AnyJob]:
-        """Remove what is not wanted any more, and return it."""
+        """Remove what is not wanted any more, and return it; it leaves without being begun."""
         if not self._jobs:
             return []
         with self._changed:
             gone = [job for job in self._jobs if not is_wanted(job)]
             self._jobs = [job for job in self._jobs if job not in gone]
+            self._let_go(len(gone))
         return gone
 
-    def leave(self, *, is_last: bool) -> None:
-        """Note that a request has left the engine, whatever became of it."""
+    def leave(self) -> None:
+        """Note that a job that was begun has left the engine, whatever became of it."""
         with self._changed:
-            self._num_inside = 0 if is_last else self._num_inside - 1
-            now_s = self._clock()
-            self._departures.leave(now_s, num_waiting=len(self._jobs), is_last=is_last)
+            self._departures.leave(self._clock(), num_waiting=len(self._jobs))
+            self._let_go(1)
 
     def close(self) -> None:
         """Take no more; whoever waits for a job is woken."""
@@ -104,6 +104,11 @@ class WaitingJobs:
         with self._changed:
             while not (self._jobs or self.is_closed):
                 self._changed.wait()
+
+    def _let_go(self, num_jobs: int) -> None:
+        self._num_inside -= num_jobs
+        if num_jobs and not self._num_inside:
+            self._departures.rest()
 
     def _check_number(self, job: AnyJob, wanted: Sequence[AnyJob]) -> None:
         is_alert = job.work_class == "alert"

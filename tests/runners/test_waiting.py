@@ -37,7 +37,7 @@ def one_a_second(num_waiting: int) -> WaitingJobs:
     for begun in waiting.jobs[:LEAST_DEPARTURES]:
         waiting.take(begun)
         clock.now_s += 1
-        waiting.leave(is_last=False)
+        waiting.leave()
     return waiting
 
 
