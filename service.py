@@ -1,7 +1,4 @@
-"""The BentoML service: wiring and lifecycle.
-
-The one module that imports bentoml and reads the environment. Importing it loads nothing heavy.
-"""
+"""Wiring and lifecycle. Alone imports bentoml and reads the environment; loads nothing heavy."""
 
 import logging
 import os
@@ -96,6 +93,11 @@ app = build_app(
 @bentoml.asgi_app(app, path="/")
 class LLaVAVideoService:
     """Questions to images, videos and live cameras, on one port."""
+
+    @bentoml.on_deployment
+    def check() -> None:
+        """End before there is a worker if a variable is wrong: BentoML would start it for ever."""
+        read_settings_or_exit()
 
     def __init__(self) -> None:
         self.settings = read_settings_or_exit()
