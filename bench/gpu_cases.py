@@ -15,7 +15,7 @@ from bench.gpu_rows import Loaded, Problem, Row, Timing
 from bench.gpu_subject import Subject, reason_of, served
 from bench.gpu_ways import FIRST_TOKEN, STEPS
 from llava_custom import LoadOptions, VisionLanguageModel, load_checkpoint
-from llava_custom.step_trials import seconds_of
+from llava_custom.device_clock import seconds_of
 
 Weights = Literal["bf16", "nf4"]
 Attention = Literal["sdpa", "flash_attention_2"]

@@ -16,6 +16,8 @@ from itertools import pairwise
 
 import torch
 
+from llava_custom.device_clock import wait_for
+
 NUM_ROUNDS = 20
 PACKAGES = ("torch", "transformers", "bitsandbytes", "flash-attn")
 
@@ -34,7 +36,7 @@ def open_device(name: str) -> torch.device:
     if device.type == "cuda":
         torch.cuda.init()
     torch.ones(1, device=device).add_(1)
-    synchronize(device)
+    wait_for(device)
     return device
 
 
@@ -56,7 +58,7 @@ class Stopwatch:
 
     def laps_s(self) -> list[float]:
         """Seconds between neighbouring marks."""
-        synchronize(self._device)
+        wait_for(self._device)
         return [_between_s(began, ended) for began, ended in pairwise(self._marks)]
 
 
@@ -67,12 +69,6 @@ def _between_s(began: torch.cuda.Event | float, ended: torch.cuda.Event | float)
         return ended - began
     milliseconds: float = began.elapsed_time(ended)
     return milliseconds / 1000
-
-
-def synchronize(device: torch.device) -> None:
-    """Wait for the device."""
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
 
 
 @dataclass(slots=True)

@@ -15,10 +15,11 @@ from bench.gpu_device import Stopwatch, free
 from bench.gpu_rows import GraphSteps, GraphTrial, Problem, Row
 from bench.gpu_subject import reason_of
 from llava_custom import Embedded, VisionLanguageModel
+from llava_custom.device_clock import seconds_of
 from llava_custom.kv_rows import KvRows
 from llava_custom.step_graphs import StepGraphs, unrecorded
 from llava_custom.step_proof import Recording
-from llava_custom.step_trials import Trial, seconds_of, try_all
+from llava_custom.step_trials import Trial, try_all
 from runners.passes import PREFILL_CHUNK
 
 WITHOUT = Recording(None, problem="left out to compare")

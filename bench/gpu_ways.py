@@ -16,7 +16,7 @@ from transformers import StoppingCriteria
 from bench.gpu_device import Stopwatch
 from bench.gpu_subject import Messages, Subject
 from llava_custom import Embedded
-from llava_custom.step_trials import seconds_of
+from llava_custom.device_clock import seconds_of
 from runners.passes import PREFILL_CHUNK
 
 

@@ -12,11 +12,12 @@ from dataclasses import dataclass
 import torch
 
 from llava_custom.cuda_recorder import CudaRecorder
+from llava_custom.device_clock import seconds_of
 from llava_custom.device_memory import release, unclaimed_bytes
 from llava_custom.lean_layers import LeanLayers
 from llava_custom.load_report import human_size
 from llava_custom.step_graphs import Recorder, StepGraphs
-from llava_custom.step_trials import Timer, Trial, seconds_of, try_all
+from llava_custom.step_trials import Timer, Trial, try_all
 
 logger = logging.getLogger(__name__)
 

@@ -6,7 +6,6 @@ which no graph holds, is exchanged for one that is as cheap. Letters: ``B`` rows
 """
 
 import statistics
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -100,20 +99,6 @@ def _apart(ours: Tensor, usual: Tensor) -> float:
 def _median_s(step: Callable[[], object], device: torch.device, timer: Timer) -> float:
     timer(device, step)
     return statistics.median(timer(device, step) for _ in range(NUM_TIMED))
-
-
-def seconds_of(device: torch.device, work: Callable[[], object]) -> float:
-    """Seconds of some work with everything that it queued, on the host's clock."""
-    _synchronize(device)
-    began_s = time.perf_counter()
-    work()
-    _synchronize(device)
-    return time.perf_counter() - began_s
-
-
-def _synchronize(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
 
 
 class OwnToken:

@@ -7,9 +7,9 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-import torch
 from torch import Tensor
 
+from llava_custom.device_clock import wait_for
 from llava_custom.device_memory import release
 from llava_custom.lean_reading import Stretch
 from runners.engine_meter import EngineMeter
@@ -132,9 +132,3 @@ class Passes:
         self._meter.prefill_s.count(seconds)
         self._pace.count(max(num_tokens, LEAST_CHUNK), seconds)
         return seconds
-
-
-def wait_for(device: torch.device) -> None:
-    """Wait until a device has done what it was asked to; CUDA only notes what is asked."""
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)

@@ -21,7 +21,6 @@ from contracts.errors import (
     ModelLoading,
     ModelUnavailable,
     RequestError,
-    RequestTimeout,
     ServiceError,
 )
 from contracts.generation import (
@@ -39,6 +38,7 @@ from llava_custom.device_memory import free_bytes, gpu_memory
 from llava_custom.kv_rows import has_known_layers
 from runners.caches import Caches
 from runners.context_room import room_in
+from runners.deadline import tell_when_late
 from runners.engine import Engine
 from runners.family import ModelFamily
 from runners.grammars import Grammar, GrammarCompiler
@@ -147,7 +147,7 @@ class TransformersRunner:
         job = Job(request, prompt, max_tokens, self._hand_over.listener(items), grammar)
         assert self._engine is not None  # set before the model is
         self._engine.submit(job)
-        late = _tell_when_late(request.deadline_s, items)
+        late = tell_when_late(request.deadline_s, items)
         try:
             while (item := await items.get()) is not None:
                 if isinstance(item, ServiceError):
@@ -171,7 +171,7 @@ class TransformersRunner:
         await self._tell_media_apart(job.prompt)
         assert self._engine is not None  # set before the model is
         self._engine.submit(job)
-        late = _tell_when_late(request.deadline_s, items)
+        late = tell_when_late(request.deadline_s, items)
         try:
             item = await items.get()
         finally:
@@ -273,15 +273,6 @@ def _limits(settings: Settings, model: ModelFamily) -> EngineLimits:
     """What the engine may take on, with what is free now that the model is loaded."""
     kv_bytes = settings.kv_cache_mb * 1_000_000 or free_bytes(model.device) // 2
     return EngineLimits(settings.max_queue, settings.max_batch, kv_bytes)
-
-
-def _tell_when_late(
-    deadline_s: float, items: "asyncio.Queue[Item | ServiceError]"
-) -> asyncio.TimerHandle:
-    """Put the refusal among the items when the deadline passes: one timer for a whole answer."""
-    error = RequestTimeout("the answer was not complete within VLM_REQUEST_TIMEOUT_S")
-    left_s = deadline_s - time.monotonic()
-    return asyncio.get_running_loop().call_later(left_s, items.put_nowait, error)
 
 
 def _check_token_ids(sampling: SamplingParams, vocab_size: int) -> None:

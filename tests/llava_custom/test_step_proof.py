@@ -1,7 +1,6 @@
 """Graphs are used where they are right and faster, and whatever goes wrong, steps go on."""
 
 import logging
-import time
 from collections.abc import Callable
 from itertools import product
 from typing import Any
@@ -13,7 +12,7 @@ from llava_custom import LoadOptions, load_checkpoint
 from llava_custom.lean_layers import LeanLayers
 from llava_custom.step_graphs import Piece, Recorder, StepGraphs, unrecorded
 from llava_custom.step_proof import Recording, record_steps, tell, try_graphs
-from llava_custom.step_trials import OwnKeyValue, Trial, seconds_of
+from llava_custom.step_trials import OwnKeyValue, Trial
 from tests.llava_custom.conftest import CHECKPOINT
 from tests.llava_custom.test_step_graphs import lean_layers, network_of
 
@@ -197,10 +196,6 @@ def test_a_made_up_row_sees_every_number_of_its_own() -> None:
             other = OwnKeyValue(*changed[1:]).attend(changed[0], 0.3)
             apart = (other != seen).flatten(1).any(dim=1)
             assert apart.tolist() == [one == row for one in range(3)]
-
-
-def test_seconds_are_those_of_the_work() -> None:
-    assert seconds_of(CPU, lambda: time.sleep(0.01)) >= 0.01
 
 
 @pytest.mark.gpu
